@@ -3,6 +3,9 @@ import { configDefaults, defineConfig } from 'vitest/config'
 
 const source = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 
+/** `npm run test:long` runs what is too slow for every day, and only that. */
+const isLong = process.env.HASS_LONG_TESTS === '1'
+
 export default defineConfig({
   resolve: {
     // Tests read the sources, so that they never see a stale build.
@@ -12,14 +15,11 @@ export default defineConfig({
     ],
   },
   test: {
-    include: [
-      'packages/*/src/**/*.test.ts',
-      'examples/*/src/**/*.test.ts',
-      'test/**/*.test.ts',
-      'scripts/**/*.test.ts',
-    ],
-    exclude: [...configDefaults.exclude, '**/*.long.test.ts'],
-    testTimeout: 30_000,
+    include: isLong
+      ? ['**/*.long.test.ts']
+      : ['packages/*/src/**/*.test.ts', 'examples/*/src/**/*.test.ts', 'test/**/*.test.ts'],
+    exclude: [...configDefaults.exclude, ...(isLong ? [] : ['**/*.long.test.ts'])],
+    testTimeout: isLong ? 1_800_000 : 60_000,
     coverage: {
       provider: 'v8',
       include: ['packages/*/src/**/*.ts'],

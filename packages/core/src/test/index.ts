@@ -1,1 +1,12 @@
-export {}
+export type { ContractCase } from './contract-case.js'
+export {
+  createScriptedDraft,
+  createScriptedTarget,
+  type NextLogits,
+  type ScriptedModelOptions,
+  tableLogits,
+} from './scripted-models.js'
+export { targetModelCases } from './target-model-cases.js'
+export { textGeneratorCases } from './text-generator-cases.js'
+export { assertValidTree, treePolicyCases } from './tree-policy-cases.js'
+export { verifierCases } from './verifier-cases.js'

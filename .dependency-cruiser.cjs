@@ -1,0 +1,45 @@
+// Imports point down only: what each package may import of the workspace. `core` imports nothing.
+const below = {
+  core: [],
+  tokenizer: ['core'],
+  weights: ['core'],
+  'draft-tree': ['core'],
+  sampler: ['core'],
+  kernels: ['core'],
+  engine: ['core', 'tokenizer', 'weights', 'draft-tree', 'sampler', 'kernels'],
+}
+
+const direction = Object.entries(below).map(([name, allowed]) => ({
+  name: `${name}-imports-down`,
+  comment: `packages/${name} may import ${allowed.join(', ') || 'no other package'}`,
+  severity: 'error',
+  from: { path: `^packages/${name}/src`, pathNot: '\\.test\\.ts$' },
+  to: { path: '^packages/([^/]+)/', pathNot: [name, ...allowed].map((other) => `^packages/${other}/`) },
+}))
+
+module.exports = {
+  forbidden: [
+    ...direction,
+    { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
+    {
+      name: 'published-code-imports-no-tests',
+      severity: 'error',
+      from: { path: '^packages/[^/]+/src', pathNot: '\\.test\\.ts$' },
+      to: { path: '^(test|examples|scripts)/|\\.test\\.ts$' },
+    },
+    {
+      name: 'core-imports-nothing',
+      severity: 'error',
+      from: { path: '^packages/core/src', pathNot: '\\.test\\.ts$' },
+      to: { pathNot: '^packages/core/src|^(node:)?assert' },
+    },
+    { name: 'every-import-resolves', severity: 'error', from: {}, to: { couldNotResolve: true } },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    exclude: { path: '(^|/)(dist|build|node_modules)/' },
+    tsConfig: { fileName: 'tsconfig.json' },
+    tsPreCompilationDeps: true,
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'types', 'default'] },
+  },
+}
