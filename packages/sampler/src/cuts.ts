@@ -1,0 +1,73 @@
+import { log } from './float-math.js'
+import type { LogitsProcessor } from './processor.js'
+import { fillWeights, largestLogit } from './row.js'
+import { createSelector } from './selection.js'
+
+/** Keeps the `k` tokens with the largest logits; of equals the lower ids. */
+export function topK(k: number): LogitsProcessor {
+  const select = createSelector()
+  return {
+    name: 'topK',
+    process(logits) {
+      if (k >= logits.length) return
+      largestLogit(logits)
+      select(logits, logits, k)
+    },
+  }
+}
+
+/** Keeps the most probable tokens until their probability reaches `p`: nucleus sampling (arXiv 1904.09751). */
+export function topP(p: number): LogitsProcessor {
+  const select = createSelector()
+  let weights = new Float64Array(0)
+  return {
+    name: 'topP',
+    process(logits) {
+      if (p === 1) return
+      if (weights.length !== logits.length) weights = new Float64Array(logits.length)
+      const total = fillWeights(weights, logits, largestLogit(logits))
+      select(logits, logits, p * total, weights)
+    },
+  }
+}
+
+/** Keeps the tokens with at least `p` times the probability of the most probable one (arXiv 2407.01082). */
+export function minP(p: number): LogitsProcessor {
+  const distance = log(p)
+  return {
+    name: 'minP',
+    process(logits) {
+      const least = largestLogit(logits) + distance
+      for (let i = 0; i < logits.length; i++) if (logits[i]! < least) logits[i] = -Infinity
+    },
+  }
+}
+
+/**
+ * Keeps the tokens whose surprise is closest to the entropy until their probability reaches `p`: locally typical
+ * sampling (arXiv 2202.00666, equation 3).
+ */
+export function typicalP(p: number): LogitsProcessor {
+  const select = createSelector()
+  let weights = new Float64Array(0)
+  let keys = new Float64Array(0)
+  return {
+    name: 'typicalP',
+    process(logits) {
+      if (p === 1) return
+      if (weights.length !== logits.length) {
+        weights = new Float64Array(logits.length)
+        keys = new Float64Array(logits.length)
+      }
+      const largest = largestLogit(logits)
+      const total = fillWeights(weights, logits, largest)
+      let meanLogit = 0
+      for (let i = 0; i < logits.length; i++) {
+        if (weights[i]! > 0) meanLogit += (weights[i]! / total) * (logits[i]! - largest)
+      }
+      // Surprise minus entropy: the logarithm of the total is in both and falls out.
+      for (let i = 0; i < logits.length; i++) keys[i] = -Math.abs(logits[i]! - largest - meanLogit)
+      select(logits, keys, p * total, weights)
+    },
+  }
+}
