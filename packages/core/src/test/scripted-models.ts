@@ -59,7 +59,7 @@ export function createScriptedTarget(options: ScriptedModelOptions): TargetModel
 
 /**
  * A draft model whose candidates are a function of the tokens. Give it the target's `next` for a perfect head, or
- * any other for a wrong one. Expects the features of `createScriptedTarget`.
+ * any other for a wrong one. Expects the features of `createScriptedTarget`, and refuses those of a wrong position.
  */
 export function createScriptedDraft(options: ScriptedModelOptions): DraftModel {
   const { vocabSize, next } = options
@@ -158,7 +158,14 @@ class ScriptedDraftSequence implements ModelSequence {
   begin(tokens: Uint32Array, features: readonly number[], width: number): void {
     // The first token has no row of its own; its feature tells it.
     if (this.#tokens.length === 0) this.#tokens.push(features[0]!)
-    this.#tokens.push(...tokens)
+    for (const [i, token] of tokens.entries()) {
+      if (features[i] !== this.#tokens.at(-1)) {
+        throw new InvalidArgumentError(
+          `Row ${i} pairs token ${token} with the feature of ${features[i]}, expected that of the token before it, ${this.#tokens.at(-1)}.`,
+        )
+      }
+      this.#tokens.push(token)
+    }
     this.rows = [[...this.#tokens]]
     this.width = width
   }

@@ -1,0 +1,85 @@
+import type {
+  ChoiceRule,
+  FeatureRows,
+  LogitsRows,
+  ModelSequence,
+  TargetChoices,
+  TargetSequence,
+  Token,
+} from '@hass-engine/core'
+import { InvalidArgumentError } from '@hass-engine/core'
+
+/** One target pass over a tree, as the choice of tokens sees it. */
+export interface TargetPass {
+  /** Node i of the tree is row `firstRow + i`. */
+  readonly logits: LogitsRows
+  readonly firstRow: number
+  /** The tokens before the root, so that the root stands at position `history.length`. */
+  readonly history: readonly Token[]
+}
+
+export interface SequenceOptions {
+  /** The prompt: at least one token. */
+  readonly tokens: ArrayLike<Token>
+  /** How this sequence's target chooses: processors, temperature and noise live behind it (`createTargetChooser`). */
+  readonly choices: (pass: TargetPass) => TargetChoices
+  /** Given if the draft model shall couple its candidates with the target's noise. Defaults to plain candidates. */
+  readonly coupling?: ChoiceRule
+}
+
+/** The target's features of tokens whose draft rows are not yet computed. */
+export interface PendingFeatures {
+  readonly features: FeatureRows
+  readonly rows: ArrayLike<number>
+}
+
+/**
+ * One text as it grows. Between cycles its last token is the root: emitted, and in no cache yet.
+ *
+ * Made by `Speculation.createSequence`; its caches are freed by `dispose`.
+ */
+export class SpeculativeSequence {
+  readonly choices: SequenceOptions['choices']
+  readonly coupling: ChoiceRule | undefined
+  readonly target: TargetSequence
+  readonly draft: ModelSequence | undefined
+  readonly promptLength: number
+  /** Features of the tokens that the draft model has not read; it reads them at the beginning of the next cycle. */
+  pending: PendingFeatures | undefined
+  readonly #tokens: Token[]
+
+  constructor(options: SequenceOptions, target: TargetSequence, draft: ModelSequence | undefined) {
+    if (options.tokens.length === 0) {
+      throw new InvalidArgumentError('A sequence begins with at least one token; the prompt is empty.')
+    }
+    this.#tokens = Array.from(options.tokens)
+    this.promptLength = this.#tokens.length
+    this.choices = options.choices
+    this.coupling = options.coupling
+    this.target = target
+    this.draft = draft
+  }
+
+  /** Prompt and emitted tokens; the last one is the root. */
+  get tokens(): readonly Token[] {
+    return this.#tokens
+  }
+
+  get root(): Token {
+    return this.#tokens.at(-1)!
+  }
+
+  get rootPosition(): number {
+    return this.#tokens.length - 1
+  }
+
+  emit(tokens: readonly Token[]): void {
+    this.#tokens.push(...tokens)
+  }
+
+  /** Frees both caches; a second call does nothing. */
+  dispose(): void {
+    this.target.dispose()
+    this.draft?.dispose()
+  }
+}
