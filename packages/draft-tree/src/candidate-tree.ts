@@ -28,6 +28,8 @@ export class CandidateTree {
   readonly rowStarts = [0]
   /** `[rows]`, the candidate that each row read; the root's row read the root. */
   readonly rowCandidates = [rootCandidate]
+  /** `[rows]`, the depth of the candidates that each row proposes. */
+  readonly rowDepths = [1]
   #frontierStart = 0
 
   constructor(root: Token) {
@@ -55,6 +57,7 @@ export class CandidateTree {
       tokens[i] = this.tokens[candidate]!
       parents[i] = this.rows[candidate]!
       this.rowCandidates.push(candidate)
+      this.rowDepths.push(this.level + 1)
     }
     return { tokens, parents }
   }

@@ -1,1 +1,5 @@
-export {}
+export * from './cost-aware.js'
+export * from './dynamic-tree.js'
+export * from './static-tree.js'
+export * from './top-candidates.js'
+export * from './tree-layout.js'
