@@ -11,9 +11,22 @@ export function topK(k: number): LogitsProcessor {
     process(logits) {
       if (k >= logits.length) return
       largestLogit(logits)
-      select(logits, logits, k)
+      select(logits, logits, k, undefined, floorOfTopK(logits, k))
     },
   }
+}
+
+/** A bound of the k-th largest logit from below: the k-th largest of the maxima of 8k stretches of the row. */
+function floorOfTopK(logits: Float64Array, k: number): number {
+  const length = Math.floor(logits.length / (8 * k))
+  if (length < 2) return -Infinity
+  const maxima = new Float64Array(8 * k)
+  for (let i = 0; i < maxima.length; i++) {
+    let largest = -Infinity
+    for (let j = i * length; j < (i + 1) * length; j++) if (logits[j]! > largest) largest = logits[j]!
+    maxima[i] = largest
+  }
+  return maxima.sort()[7 * k]!
 }
 
 /** Keeps the most probable tokens until their probability reaches `p`: nucleus sampling (arXiv 1904.09751). */
@@ -25,8 +38,11 @@ export function topP(p: number): LogitsProcessor {
     process(logits) {
       if (p === 1) return
       if (weights.length !== logits.length) weights = new Float64Array(logits.length)
-      const total = fillWeights(weights, logits, largestLogit(logits))
-      select(logits, logits, p * total, weights)
+      const largest = largestLogit(logits)
+      const total = fillWeights(weights, logits, largest)
+      // All tokens below this floor together weigh less than what may be cut; 1e-9 is room for rounding.
+      const floor = largest + log(((1 - p) * total) / logits.length) - 1e-9 * (1 + Math.abs(largest))
+      select(logits, logits, p * total, weights, floor)
     },
   }
 }

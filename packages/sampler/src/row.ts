@@ -4,12 +4,14 @@ import { exp, log } from './float-math.js'
 import { gumbelOfWord, type NoiseField } from './noise-field.js'
 
 /**
- * Copies `[vocabSize] float32` logits to `[vocabSize] float64`.
+ * Copies the model's logits to a row that processors may change.
  *
+ * @param logits `[vocabSize] float64`
+ * @param row `[vocabSize] float32`
  * @throws BadLogitsError `HASS_ERR_BAD_LOGITS` for a NaN
  */
-export function loadRow(row: Float32Array): Float64Array {
-  const logits = Float64Array.from(row)
+export function loadRow(logits: Float64Array, row: Float32Array): Float64Array {
+  logits.set(row)
   largestLogit(logits, 'the forward pass')
   return logits
 }
@@ -34,19 +36,13 @@ export function largestLogit(logits: Float64Array, source: string = processing):
 export function argMax(logits: Float32Array | Float64Array, source = 'the forward pass'): Token {
   let best = -Infinity
   let token = -1
-  // A sum tells of a NaN at a fraction of the cost of asking each element; so do ∞ − ∞, hence the second look.
-  let sum = 0
   for (let i = 0; i < logits.length; i++) {
     const logit = logits[i]!
-    sum += logit
-    if (logit > best) {
-      best = logit
-      token = i
-    }
-  }
-  if (Number.isNaN(sum)) {
-    const bad = logits.findIndex(Number.isNaN)
-    if (bad !== -1) throw new BadLogitsError(bad, source)
+    // One comparison for both: a NaN is not "at most" anything.
+    if (logit <= best) continue
+    if (Number.isNaN(logit)) throw new BadLogitsError(i, source)
+    best = logit
+    token = i
   }
   if (token === -1) throw new NoTokenLeftError(source)
   return token
@@ -54,8 +50,8 @@ export function argMax(logits: Float32Array | Float64Array, source = 'the forwar
 
 // No noise of the field is larger: it belongs to the word 0, u = 2⁻³³, and is 22.87.
 const largestGumbel = 22.875
-// Above what rounding could add to a bound that is a sum of numbers below 1e3 in size.
-const boundSlack = 1e-9
+// More than rounding can add to the bounds below, whose terms are small next to 1 / slack.
+const slack = 1e-9
 
 /**
  * `argmax_v(logits_v / temperature + G(seed, position, v))` in float64, of equals the lowest id: a draw from
@@ -74,23 +70,32 @@ export function gumbelArgMax(
   if (logits[token] === Infinity) return token
   const first = token
   let best = logits[token]! / temperature + noise.gumbel(position, token)
+  let floor = losingLogit(best, temperature)
   for (let i = 0; i < logits.length; i++) {
-    const value = logits[i]! / temperature
-    if (value + largestGumbel < best || i === first) continue
+    const logit = logits[i]!
+    if (logit < floor || i === first) continue
+    const value = logit / temperature
     const word = noise.word(position, i)
     // −ln E ≤ −ln u, as E ≥ u, and the leading zeros of the word bound u from below.
-    if (value + (Math.clz32(word) + 1) * Math.LN2 + boundSlack < best) continue
+    if (value + (Math.clz32(word) + 1) * Math.LN2 + slack < best) continue
     const key = value + gumbelOfWord(word)
     if (key > best || (key === best && i < token)) {
       best = key
       token = i
+      floor = losingLogit(best, temperature)
     }
   }
   return token
 }
 
+/** A logit below which no noise of the field can make a token win. */
+function losingLogit(best: number, temperature: number): number {
+  const bound = (best - largestGumbel) * temperature
+  return bound - Math.abs(bound) * slack - slack * temperature
+}
+
 /**
- * Writes `exp(logit − largest)` of every token to `weights` and returns their sum.
+ * Writes `exp(logit − largest)` of every token to `weights`, which may be the logits, and returns their sum.
  *
  * @param largest as `largestLogit` returned it
  */
@@ -105,12 +110,11 @@ export function fillWeights(weights: Float64Array, logits: Float64Array, largest
   return total
 }
 
-/** Softmax, as a new array; throws as `largestLogit` does. */
+/** Softmax in place; throws as `largestLogit` does. */
 export function softmax(logits: Float64Array): Float64Array {
-  const probs = new Float64Array(logits.length)
-  const total = fillWeights(probs, logits, largestLogit(logits))
-  for (let i = 0; i < probs.length; i++) probs[i]! /= total
-  return probs
+  const total = fillWeights(logits, logits, largestLogit(logits))
+  for (let i = 0; i < logits.length; i++) logits[i]! /= total
+  return logits
 }
 
 /** Natural logarithm of the sum of `exp(logit)`; throws as `largestLogit` does. */

@@ -54,17 +54,19 @@ export function createSampler(options: SamplerOptions = {}): Sampler {
   const temperature = checkTemperature(options.temperature)
   const { topK, topP, minP } = options
 
-  const process = (row: Float32Array, history: ArrayLike<Token>, path: readonly Token[]) => {
-    const logits = loadRow(row)
+  let scratch = new Float64Array(0)
+
+  const process = (target: Float64Array, row: Float32Array, history: ArrayLike<Token>, path: readonly Token[]) => {
+    const logits = loadRow(target, row)
     const context = { history, path, position: history.length + path.length }
     for (const processor of processors) processor.process(logits, context)
     return logits
   }
   const probs = (row: Float32Array, history: ArrayLike<Token>, path: readonly Token[] = []) => {
-    const logits = process(row, history, path)
+    const logits = process(new Float64Array(row.length), row, history, path)
     if (temperature > 0) return softmax(logits)
     const token = argMax(logits, processing)
-    return new Float64Array(logits.length).fill(1, token, token + 1)
+    return logits.fill(0).fill(1, token, token + 1)
   }
   return {
     rule: {
@@ -78,7 +80,8 @@ export function createSampler(options: SamplerOptions = {}): Sampler {
     processors,
     isPlain: processors.every(({ name }) => name === 'temperature'),
     choose(row, history, path = []) {
-      const logits = process(row, history, path)
+      if (scratch.length !== row.length) scratch = new Float64Array(row.length)
+      const logits = process(scratch, row, history, path)
       if (temperature === 0) return argMax(logits, processing)
       return gumbelArgMax(logits, 1, noise, history.length + path.length, processing)
     },
@@ -92,7 +95,7 @@ export function createSampler(options: SamplerOptions = {}): Sampler {
 
 function modelLogProbs(row: Float32Array, token: Token, top: number): TokenLogProbs {
   checkNumber(top, 'top', { min: 0, isInteger: true })
-  const logits = loadRow(row)
+  const logits = loadRow(new Float64Array(row.length), row)
   const total = logSumExp(logits)
   const of = (id: Token) => ({ token: id, logProb: logits[id]! - total })
   const chosen = of(token)

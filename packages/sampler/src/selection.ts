@@ -9,8 +9,15 @@ const sortLimit = 128
  * @param logits `[vocabSize] float64`, changed in place
  * @param keys `[vocabSize] float64`, may be `logits`; -Infinity for tokens that are gone already
  * @param weights `[vocabSize] float64`. Defaults to 1 for each token
+ * @param floor a key of which the caller knows that the last kept token does not lie below. Defaults to none
  */
-export type Selector = (logits: Float64Array, keys: Float64Array, target: number, weights?: Float64Array) => void
+export type Selector = (
+  logits: Float64Array,
+  keys: Float64Array,
+  target: number,
+  weights?: Float64Array,
+  floor?: number,
+) => void
 
 /**
  * A selector with its own scratch memory.
@@ -22,10 +29,10 @@ export function createSelector(): Selector {
   let ids = new Uint32Array(0)
   const bins = new Float64Array(numBins)
 
-  return (logits, keys, target, weights) => {
+  return (logits, keys, target, weights, floor = -Infinity) => {
     if (ids.length < keys.length) ids = new Uint32Array(keys.length)
     let count = 0
-    for (let i = 0; i < keys.length; i++) if (keys[i]! > -Infinity) ids[count++] = i
+    for (let i = 0; i < keys.length; i++) if (keys[i]! >= floor && keys[i]! > -Infinity) ids[count++] = i
     let needed = target
 
     while (count > sortLimit) {
