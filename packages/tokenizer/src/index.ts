@@ -1,1 +1,11 @@
-export {}
+export type { ChatOptions } from './chat.js'
+export { createTokenizer, type TokenizerOptions, type TokenizerSource } from './create-tokenizer.js'
+export { createTokenizerFromGguf } from './create-tokenizer-from-gguf.js'
+export type { DecodeOptions, StreamDecoder } from './decoder.js'
+export { TokenizerError, tokenizerErrorCodes } from './errors.js'
+export type { GgufMetadata } from './gguf-metadata.js'
+export { loadTokenizer } from './load-tokenizer.js'
+export type { SpecialTokens } from './special-tokens.js'
+export type { TemplateLimits } from './template-interpreter.js'
+export type { EncodeOptions, TextEncoding } from './text-encoder.js'
+export type { ChatEncoding, EncodeChatOptions, MaskedChatEncoding, Tokenizer } from './tokenizer.js'
