@@ -43,7 +43,9 @@ export class TinyWeights {
   get(name: string): Float32Array {
     const tensor = this.#tensors.get(name)
     if (!tensor) throw new Error(`golden tensor ${name} is missing`)
-    return tensor.data instanceof Uint8Array ? toFloat32(tensor.data, tensor.dtype as DType) : (tensor.data as Float32Array)
+    return tensor.data instanceof Uint8Array
+      ? toFloat32(tensor.data, tensor.dtype as DType)
+      : (tensor.data as Float32Array)
   }
 
   find(name: string): Float32Array | undefined {
@@ -107,7 +109,11 @@ export class TinyLayer {
     const normed = inputNorm ? rmsNorm(x, inputNorm, epsilon) : x
     const q = this.#heads(normed, 'q', position)
     const kv = { k: this.#heads(normed, 'k', position), v: this.#project(normed, 'v') }
-    const attended = linear(w('self_attn.o_proj.weight')!, this.#attend(q, [...context, kv]), w('self_attn.o_proj.bias'))
+    const attended = linear(
+      w('self_attn.o_proj.weight')!,
+      this.#attend(q, [...context, kv]),
+      w('self_attn.o_proj.bias'),
+    )
     const a = add(x, attended)
     const m = rmsNorm(a, w('post_attention_layernorm.weight')!, epsilon)
     const up = linear(w('mlp.up_proj.weight')!, m)

@@ -35,12 +35,22 @@ function balanced(branching: readonly number[]): number[][] {
 export function fixedPolicies(): Map<string, TreePolicy> {
   const policies = new Map<string, TreePolicy>()
   for (const depth of [1, 2, 3, 4, 5, 6, 8, 10]) policies.set(`chain ${depth}`, chain({ depth }))
-  for (const branching of [[2], [4], [2, 1], [2, 2], [3, 2, 1], [4, 2, 1], [2, 1, 1, 1], [4, 2, 2, 1], [4, 3, 2, 1, 1]]) {
+  for (const branching of [
+    [2],
+    [4],
+    [2, 1],
+    [2, 2],
+    [3, 2, 1],
+    [4, 2, 1],
+    [2, 1, 1, 1],
+    [4, 2, 2, 1],
+    [4, 3, 2, 1, 1],
+  ]) {
     policies.set(`static ${branching.join('×')}`, staticTree({ paths: balanced(branching) }))
   }
   for (const topK of [2, 4, 10]) {
-    for (const depth of [1, 2, 3, 5, 7, 9]) {
-      for (const maxNodes of [2, 3, 4, 6, 8, 12, 16, 24, 32, 59]) {
+    for (const depth of [1, 2, 3, 5, 7]) {
+      for (const maxNodes of [2, 3, 4, 8, 16, 32, 59]) {
         policies.set(`dynamic k${topK} d${depth} n${maxNodes}`, dynamicTree({ topK, depth, maxNodes }))
       }
     }

@@ -8,7 +8,9 @@ export interface CalibrationOptions {
 }
 
 /** Probabilities at which the correction is kept; close together where candidates are many. */
-const knots = [0, 0.002, 0.005, 0.01, 0.02, 0.04, 0.07, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 1]
+const knots = [
+  0, 0.002, 0.005, 0.01, 0.02, 0.04, 0.07, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 1,
+]
 /** Depth classes: 1, 2, … and the last for all deeper. */
 const depthClasses = 8
 

@@ -181,13 +181,11 @@ class CostAwareBuilder {
     const { topK, maxNodes, costs } = this.#parts
     const frontier = bestIndices(this.#reach, topK, from)
     const children = this.#predictChildren(from)
-    const known = Array.from(bestIndices(this.#reach, maxNodes), (candidate) => this.#reach[candidate]!)
+    let gains = Float64Array.from(bestIndices(this.#reach, maxNodes), (candidate) => this.#reach[candidate]!)
     let bestRows = 0
-    let bestSurplus = bestNodeCount(known, costs.verify, this.#rate, 1, maxNodes).surplus
+    let bestSurplus = bestNodeCount(gains, costs.verify, this.#rate, 1, maxNodes).surplus
     for (let rows = 1; rows <= frontier.length; rows++) {
-      const reach = this.#reach[frontier[rows - 1]!]!
-      for (const prob of children) known.push(reach * prob)
-      const gains = Float64Array.from(known).sort().reverse()
+      gains = mergeDescending(gains, children, this.#reach[frontier[rows - 1]!]!, maxNodes)
       const { surplus } = bestNodeCount(gains, costs.verify, this.#rate, 1, maxNodes)
       if (surplus - this.#rate * costs.draft[rows]! <= bestSurplus) continue
       bestSurplus = surplus - this.#rate * costs.draft[rows]!
@@ -203,8 +201,23 @@ class CostAwareBuilder {
     for (let row = firstRow; row < this.#tree.rowCandidates.length; row++) {
       for (const [rank, prob] of this.#rowProbs(row).entries()) sums[rank]! += prob
     }
-    return profile.predict(sums, this.#tree.rowCandidates.length - firstRow, this.#tree.level + 1)
+    return profile
+      .predict(sums, this.#tree.rowCandidates.length - firstRow, this.#tree.level + 1)
+      .sort()
+      .reverse()
   }
+}
+
+/** The largest `limit` of both lists, descending as they are, the second one's numbers times `factor`. */
+function mergeDescending(first: Float64Array, second: Float64Array, factor: number, limit: number): Float64Array {
+  const merged = new Float64Array(Math.min(first.length + second.length, limit))
+  for (let at = 0, a = 0, b = 0; at < merged.length; at++) {
+    const [left, right] = [first[a] ?? -1, (second[b] ?? -1) * factor]
+    if (left >= right) a++
+    else b++
+    merged[at] = Math.max(left, right)
+  }
+  return merged
 }
 
 /** Tokens that a millisecond is worth: what is emitted at present, but no less than plain decoding would. */

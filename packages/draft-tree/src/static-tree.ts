@@ -1,4 +1,10 @@
-import { checkOptionKeys, type Frontier, InvalidArgumentError, type TreeBuilder, type TreePolicy } from '@hass-engine/core'
+import {
+  checkOptionKeys,
+  type Frontier,
+  InvalidArgumentError,
+  type TreeBuilder,
+  type TreePolicy,
+} from '@hass-engine/core'
 import { CandidateTree, rootCandidate } from './candidate-tree.js'
 import { TreeShapeError } from './errors.js'
 import { checkDepth, levelsOf, limits } from './limits.js'
