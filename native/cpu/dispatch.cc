@@ -1,0 +1,208 @@
+// Which kernels, how many units, how much scratch memory, how long.
+#include <cstring>
+
+#include "kernels.h"
+#include "layout.h"
+#include "units.h"
+
+namespace hass {
+namespace {
+
+struct Candidate {
+  const hass_cpu_kernels *kernels;
+  bool (*is_supported)();
+};
+
+bool always() { return true; }
+
+#ifdef HASS_CPU_HAS_AVX2
+bool has_avx2() {
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+}
+#endif
+
+// The best last.
+const Candidate candidates[] = {
+    {&portable_kernels, always},
+#ifdef HASS_CPU_HAS_AVX2
+    {&avx2_kernels, has_avx2},
+#endif
+};
+
+std::int64_t blocks_of(std::int64_t size, std::int64_t block) { return (size + block - 1) / block; }
+
+template <class Arguments>
+const Arguments &as(const void *arguments) {
+  return *static_cast<const Arguments *>(arguments);
+}
+
+std::int64_t linear_units(const hass_cpu_linear_args &a, std::int64_t columns) {
+  return blocks_of(columns, linear_columns) * blocks_of(a.rows, linear_rows);
+}
+
+// Nanoseconds of one multiply-accumulate on one thread, at best and for a single row.
+double linear_cost(const hass_cpu_linear_args &a) {
+  const double products = static_cast<double>(a.in) * static_cast<double>(a.out);
+  const double rows = static_cast<double>(a.rows);
+  double per_product = 1.0 / 40, per_weight = 1.0 / 20;
+  if (a.activation_block != 0) {
+    per_product = a.weight_dtype == HASS_Q4 ? 1.0 / 90 : 1.0 / 50;
+    per_weight = a.weight_dtype == HASS_Q4 ? 1.0 / 150 : 1.0 / 80;
+  }
+  return products * (per_weight + rows * per_product);
+}
+
+double attention_cost(const hass_cpu_attention_args &a) {
+  const double queries = static_cast<double>(a.rows) * static_cast<double>(a.heads);
+  return queries * static_cast<double>(a.max_context) * (2.0 * static_cast<double>(a.size) / 20 + 1);
+}
+
+}  // namespace
+}  // namespace hass
+
+int32_t hass_cpu_isa_names(const char **names, int32_t capacity) {
+  int32_t count = 0;
+  for (const hass::Candidate &candidate : hass::candidates) {
+    if (!candidate.is_supported()) continue;
+    if (count < capacity) names[count] = candidate.kernels->isa;
+    ++count;
+  }
+  return count;
+}
+
+const hass_cpu_kernels *hass_cpu_select(const char *isa) {
+  const bool is_any = !isa || std::strcmp(isa, "auto") == 0;
+  const hass_cpu_kernels *result = nullptr;
+  for (const hass::Candidate &candidate : hass::candidates) {
+    if (!is_any && std::strcmp(isa, candidate.kernels->isa) != 0) continue;
+    if (candidate.is_supported()) result = candidate.kernels;
+  }
+  return result;
+}
+
+int64_t hass_cpu_units(hass_cpu_stage stage, const void *args) {
+  using namespace hass;
+  switch (stage) {
+    case HASS_CPU_QUANTIZE: return as<hass_cpu_quantize_args>(args).rows;
+    case HASS_CPU_LINEAR: {
+      const auto &a = as<hass_cpu_linear_args>(args);
+      return linear_units(a, a.out);
+    }
+    case HASS_CPU_LINEAR_SILU_MUL: {
+      const auto &a = as<hass_cpu_linear_args>(args);
+      return linear_units(a, a.out / 2);
+    }
+    case HASS_CPU_EMBEDDING: return as<hass_cpu_embedding_args>(args).rows;
+    case HASS_CPU_RMS_NORM: return as<hass_cpu_rms_norm_args>(args).rows;
+    case HASS_CPU_SILU_MUL:
+    case HASS_CPU_ADD:
+    case HASS_CPU_MUL: return as<hass_cpu_binary_args>(args).rows;
+    case HASS_CPU_ROPE: return as<hass_cpu_rope_args>(args).rows;
+    case HASS_CPU_CACHE_WRITE: return as<hass_cpu_cache_write_args>(args).rows;
+    case HASS_CPU_QKV_FINISH: return as<hass_cpu_qkv_finish_args>(args).rows;
+    case HASS_CPU_TREE_ATTENTION: {
+      const auto &a = as<hass_cpu_attention_args>(args);
+      return blocks_of(a.rows, attention_rows) * a.kv_heads;
+    }
+    case HASS_CPU_GATHER_ROWS:
+    case HASS_CPU_SCATTER_ROWS: return as<hass_cpu_move_rows_args>(args).count;
+    case HASS_CPU_CONCAT_COLUMNS: return as<hass_cpu_concat_args>(args).rows;
+    case HASS_CPU_SLICE_COLUMNS: return as<hass_cpu_slice_args>(args).rows;
+    case HASS_CPU_ARG_MAX:
+    case HASS_CPU_TOP_K:
+    case HASS_CPU_LOG_SOFTMAX: return as<hass_cpu_rows_args>(args).rows;
+    case HASS_CPU_GUMBEL_ARG_MAX: return as<hass_cpu_gumbel_args>(args).rows;
+    case HASS_CPU_NUM_STAGES: break;
+  }
+  return 0;
+}
+
+size_t hass_cpu_scratch_bytes(hass_cpu_stage stage, const void *args) {
+  using namespace hass;
+  if (stage != HASS_CPU_TREE_ATTENTION) return 0;
+  const auto &a = as<hass_cpu_attention_args>(args);
+  const std::int64_t queries = attention_rows * (a.heads / a.kv_heads), padded = round_up(a.size, 8);
+  const std::int64_t floats =
+      queries * (round_up(a.max_context, 8) + 2 * padded + 1) + attention_tile * padded;
+  return static_cast<size_t>(round_up(floats * 4, 64));
+}
+
+double hass_cpu_cost(hass_cpu_stage stage, const void *args) {
+  using namespace hass;
+  const auto size_cost = [](std::int64_t rows, std::int64_t columns, double nanoseconds) {
+    return static_cast<double>(rows) * static_cast<double>(columns) * nanoseconds;
+  };
+  switch (stage) {
+    case HASS_CPU_QUANTIZE: {
+      const auto &a = as<hass_cpu_quantize_args>(args);
+      return size_cost(a.rows, a.in, 0.4);
+    }
+    case HASS_CPU_LINEAR:
+    case HASS_CPU_LINEAR_SILU_MUL: return linear_cost(as<hass_cpu_linear_args>(args));
+    case HASS_CPU_EMBEDDING: {
+      const auto &a = as<hass_cpu_embedding_args>(args);
+      return size_cost(a.rows, a.in, 2.0);
+    }
+    case HASS_CPU_RMS_NORM: {
+      const auto &a = as<hass_cpu_rms_norm_args>(args);
+      return size_cost(a.rows, a.groups * a.size, 0.2);
+    }
+    case HASS_CPU_SILU_MUL: {
+      const auto &a = as<hass_cpu_binary_args>(args);
+      return size_cost(a.rows, a.columns, 0.8);
+    }
+    case HASS_CPU_ADD:
+    case HASS_CPU_MUL: {
+      const auto &a = as<hass_cpu_binary_args>(args);
+      return size_cost(a.rows, a.columns, 0.1);
+    }
+    case HASS_CPU_ROPE: {
+      const auto &a = as<hass_cpu_rope_args>(args);
+      return size_cost(a.rows, a.groups * a.size, 0.3);
+    }
+    case HASS_CPU_CACHE_WRITE: {
+      const auto &a = as<hass_cpu_cache_write_args>(args);
+      return size_cost(a.rows, a.columns, 0.1);
+    }
+    case HASS_CPU_QKV_FINISH: {
+      const auto &a = as<hass_cpu_qkv_finish_args>(args);
+      return size_cost(a.rows, (a.heads + 2 * a.kv_heads) * a.size, 0.4);
+    }
+    case HASS_CPU_TREE_ATTENTION: return attention_cost(as<hass_cpu_attention_args>(args));
+    case HASS_CPU_GATHER_ROWS:
+    case HASS_CPU_SCATTER_ROWS: {
+      const auto &a = as<hass_cpu_move_rows_args>(args);
+      return size_cost(a.count, a.row_bytes, 0.03);
+    }
+    case HASS_CPU_CONCAT_COLUMNS: {
+      const auto &a = as<hass_cpu_concat_args>(args);
+      return size_cost(a.rows, a.a_columns + a.b_columns, 0.1);
+    }
+    case HASS_CPU_SLICE_COLUMNS: {
+      const auto &a = as<hass_cpu_slice_args>(args);
+      return size_cost(a.rows, a.columns, 0.1);
+    }
+    case HASS_CPU_ARG_MAX: {
+      const auto &a = as<hass_cpu_rows_args>(args);
+      return size_cost(a.rows, a.columns, 0.1);
+    }
+    case HASS_CPU_TOP_K: {
+      const auto &a = as<hass_cpu_rows_args>(args);
+      return size_cost(a.rows, a.columns, 0.2);
+    }
+    case HASS_CPU_LOG_SOFTMAX: {
+      const auto &a = as<hass_cpu_rows_args>(args);
+      return size_cost(a.rows, a.columns, 1.5);
+    }
+    case HASS_CPU_GUMBEL_ARG_MAX: {
+      const auto &a = as<hass_cpu_gumbel_args>(args);
+      return size_cost(a.rows, a.columns, 30.0);
+    }
+    case HASS_CPU_NUM_STAGES: break;
+  }
+  return 0.0;
+}
+
+size_t hass_cpu_quantized_row_bytes(int64_t in, int32_t block) {
+  return static_cast<size_t>(hass::quantized_row_bytes(in, block));
+}

@@ -1,0 +1,100 @@
+// Linear with float32 activations: one multiply-add per input, inputs ascending, whatever the rows and tiles are.
+#pragma once
+
+#include "layout.h"
+#include "ops.h"
+#include "packed_weight.h"
+#include "units.h"
+
+namespace hass {
+namespace {
+
+constexpr std::int64_t widened_inputs = 256;
+
+struct FloatWeights {
+  const float *row;
+  Vec8 at(std::int64_t index) const { return load(row + index); }
+};
+struct HalfWeights {
+  const std::uint16_t *row;
+  Vec8 at(std::int64_t index) const { return load_half(row + index); }
+};
+struct BfloatWeights {
+  const std::uint16_t *row;
+  Vec8 at(std::int64_t index) const { return load_bfloat(row + index); }
+};
+
+// Inputs [begin, end) of `rows` rows and sixteen outputs, on top of what the tile holds. weights begin at input `begin`.
+template <int rows, class Weights>
+inline void float_tile(const float *x, std::int64_t x_stride, Weights weights, std::int64_t begin, std::int64_t end,
+                       float *tile) {
+  Vec8 totals[rows][2];
+  for (int r = 0; r < rows; ++r) {
+    for (int v = 0; v < 2; ++v) totals[r][v] = load(tile + r * tile_stride + 8 * v);
+  }
+  for (std::int64_t k = begin; k < end; ++k) {
+    const Vec8 left = weights.at((k - begin) * float_panel), right = weights.at((k - begin) * float_panel + 8);
+    for (int r = 0; r < rows; ++r) {
+      const Vec8 value = splat(x[r * x_stride + k]);
+      totals[r][0] = multiply_add(value, left, totals[r][0]);
+      totals[r][1] = multiply_add(value, right, totals[r][1]);
+    }
+  }
+  for (int r = 0; r < rows; ++r) {
+    for (int v = 0; v < 2; ++v) store(tile + r * tile_stride + 8 * v, totals[r][v]);
+  }
+}
+
+template <class Weights>
+inline void float_rows(const hass_cpu_linear_args &a, Weights weights, std::int64_t row_begin, std::int64_t row_end,
+                       std::int64_t begin, std::int64_t end, float *tile) {
+  std::int64_t r = row_begin;
+  const auto step = [&](auto rows) {
+    constexpr int count = decltype(rows)::value;
+    float_tile<count>(a.x + r * a.x_stride, a.x_stride, weights, begin, end, tile + (r - row_begin) * tile_stride);
+    r += count;
+  };
+  while (r + 6 <= row_end) step(RowCount<6>());
+  if (r + 4 <= row_end) step(RowCount<4>());
+  if (r + 2 <= row_end) step(RowCount<2>());
+  if (r < row_end) step(RowCount<1>());
+}
+
+// Eight outputs of a packed panel, inputs [begin, end) -> columns `column` ... `column` + 8 of [end - begin][16].
+inline void widen_panel(std::int32_t dtype, std::int64_t in, const void *panel, std::int64_t begin, std::int64_t end,
+                        float *weights) {
+  for (std::int64_t k = begin; k < end; ++k) {
+    for (std::int64_t o = 0; o < quantized_panel; ++o) {
+      weights[(k - begin) * float_panel + o] = packed_weight(dtype, in, panel, o, k);
+      weights[(k - begin) * float_panel + 8 + o] = 0.0f;
+    }
+  }
+}
+
+// Tile: the panel's outputs of each row, [rows][tile_stride].
+inline void float_panel_rows(const hass_cpu_linear_args &a, const void *panel, std::int64_t row_begin,
+                             std::int64_t row_end, float *tile) {
+  for (std::int64_t r = 0; r < row_end - row_begin; ++r) {
+    for (std::int64_t i = 0; i < float_panel; ++i) tile[r * tile_stride + i] = 0.0f;
+  }
+  const auto *halves = static_cast<const std::uint16_t *>(panel);
+  alignas(64) float widened[widened_inputs * float_panel];
+  // Weights of 256 inputs stay in the first-level cache while all rows pass.
+  for (std::int64_t k = 0; k < a.in; k += widened_inputs) {
+    const std::int64_t end = k + widened_inputs < a.in ? k + widened_inputs : a.in;
+    switch (a.weight_dtype) {
+      case HASS_F32:
+        float_rows(a, FloatWeights{static_cast<const float *>(panel) + k * float_panel}, row_begin, row_end, k, end,
+                   tile);
+        break;
+      case HASS_F16: float_rows(a, HalfWeights{halves + k * float_panel}, row_begin, row_end, k, end, tile); break;
+      case HASS_BF16: float_rows(a, BfloatWeights{halves + k * float_panel}, row_begin, row_end, k, end, tile); break;
+      default:
+        widen_panel(a.weight_dtype, a.in, panel, k, end, widened);
+        float_rows(a, FloatWeights{widened}, row_begin, row_end, k, end, tile);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace hass

@@ -1,0 +1,24 @@
+// How stages are cut into units. No bit of a result depends on these numbers.
+#pragma once
+
+#include <cstdint>
+
+namespace hass {
+namespace {
+
+constexpr std::int64_t attention_rows = 4;
+constexpr std::int64_t attention_tile = 16;  // keys or values that are at hand at a time
+constexpr std::int64_t linear_columns = 32;
+constexpr std::int64_t linear_rows = 64;
+
+// Floats from row to row in a linear unit's tile: a unit's columns may begin inside a panel.
+constexpr std::int64_t tile_stride = linear_columns + 16;
+
+// A number of rows as a type, for kernels that hold that many in registers.
+template <int count>
+struct RowCount {
+  static constexpr int value = count;
+};
+
+}  // namespace
+}  // namespace hass
