@@ -1,5 +1,5 @@
 import { checkNumber, InvalidArgumentError, type LogitsRows } from '@hass-engine/core'
-import { createNoiseField } from './noise-field.js'
+import { createNoiseField, type NoiseField } from './noise-field.js'
 import { argMax, gumbelArgMax } from './row.js'
 
 /**
@@ -21,12 +21,16 @@ export function createLogitsRows(data: Float32Array, vocabSize: number): LogitsR
     checkNumber(row, 'row', { min: 0, below: rows, isInteger: true })
     return data.subarray(row * vocabSize, (row + 1) * vocabSize)
   }
+  let noise: NoiseField | undefined
   return {
     rows,
     vocabSize,
     argMax: (row) => argMax(view(row)),
-    gumbelArgMax: (row, { temperature, seed, position }) =>
-      gumbelArgMax(view(row), temperature, createNoiseField(seed), position),
+    gumbelArgMax(row, { temperature, seed, position }) {
+      // Rows of one sequence share a seed: its field is kept until another is asked for.
+      if (noise?.seed !== seed) noise = createNoiseField(seed)
+      return gumbelArgMax(view(row), temperature, noise, position)
+    },
     read: (row) => view(row).slice(),
   }
 }

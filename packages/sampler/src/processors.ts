@@ -66,51 +66,62 @@ export function createProcessors(options: ProcessorOptions): LogitsProcessor[] {
   checkOrder(order, options)
   const isGreedy = checkTemperature(options.temperature) === 0
 
-  const create: Record<ProcessorName, () => readonly LogitsProcessor[]> = {
-    repetitionPenalty: () => [repetitionPenalty(number('repetitionPenalty', { min: 1 / largest, max: largest }))],
-    presencePenalty: () => [presencePenalty(number('presencePenalty', { min: -largest, max: largest }), promptLength)],
-    frequencyPenalty: () => [
-      frequencyPenalty(number('frequencyPenalty', { min: -largest, max: largest }), promptLength),
-    ],
-    logitBias: () => {
-      const biases = options.logitBias!
-      for (const [token, bias] of Object.entries(biases)) {
-        checkTokenId(Number(token), 'logitBias')
-        checkNumber(bias, `logitBias of token ${token}`, { min: -largest, max: largest })
-      }
-      return [logitBias(biases)]
-    },
-    processors: () => options.processors!,
-    minTokens: () => {
-      const count = number('minTokens', { min: 0, isInteger: true })
-      if (!options.stopTokens) {
-        throw new InvalidArgumentError('minTokens is given without stopTokens; name the tokens that it shall ban.')
-      }
-      return [minTokens(count, checkTokenIds(options.stopTokens, 'stopTokens'), promptLength)]
-    },
-    bannedTokens: () => [bannedTokens(checkTokenIds(options.bannedTokens!, 'bannedTokens'))],
-    mask: () => [mask(options.mask!)],
-    forcedTokens: () => {
-      const tokens = options.forcedTokens!
-      for (const step of Object.keys(tokens)) checkNumber(Number(step), 'A step of forcedTokens', natural)
-      checkTokenIds(Object.values(tokens), 'forcedTokens')
-      return [forcedTokens(tokens, promptLength)]
-    },
-    temperature: () => [temperature(options.temperature!)],
-    topK: () => [topK(number('topK', { min: 1, isInteger: true }))],
-    topP: () => [topP(number('topP', { above: 0, max: 1 }))],
-    minP: () => [minP(number('minP', { min: 0, max: 1 }))],
-    typicalP: () => [typicalP(number('typicalP', { above: 0, max: 1 }))],
-  }
-  const number = (name: ProcessorName, bounds: Parameters<typeof checkNumber>[2]) =>
-    checkNumber(options[name], name, bounds)
-
   return order
     .filter((name) => options[name] !== undefined)
     .flatMap((name) => {
-      const created = create[name]()
+      const created = creators[name](options, promptLength)
       return isGreedy && isScaleOrCut(name) ? [] : created
     })
+}
+
+type Creator = (options: ProcessorOptions, promptLength: number) => readonly LogitsProcessor[]
+
+const creators: Record<ProcessorName, Creator> = {
+  repetitionPenalty: ({ repetitionPenalty: value }) => [
+    repetitionPenalty(checkNumber(value, 'repetitionPenalty', { min: 1 / largest, max: largest })),
+  ],
+  presencePenalty: ({ presencePenalty: value }, from) => [
+    presencePenalty(checkNumber(value, 'presencePenalty', { min: -largest, max: largest }), from),
+  ],
+  frequencyPenalty: ({ frequencyPenalty: value }, from) => [
+    frequencyPenalty(checkNumber(value, 'frequencyPenalty', { min: -largest, max: largest }), from),
+  ],
+  logitBias(options) {
+    const biases = options.logitBias!
+    for (const [token, bias] of Object.entries(biases)) {
+      checkNumber(Number(token), 'A token of logitBias', natural)
+      checkNumber(bias, `logitBias of token ${token}`, { min: -largest, max: largest })
+    }
+    return [logitBias(biases)]
+  },
+  processors: ({ processors }) => processors!,
+  minTokens({ minTokens: count, stopTokens }, promptLength) {
+    checkNumber(count, 'minTokens', natural)
+    if (!stopTokens) {
+      throw new InvalidArgumentError('minTokens is given without stopTokens; name the tokens that it shall ban.')
+    }
+    return [minTokens(count!, checkTokens(stopTokens, 'stopTokens'), promptLength)]
+  },
+  bannedTokens: (options) => [bannedTokens(checkTokens(options.bannedTokens!, 'bannedTokens'))],
+  mask: (options) => [mask(options.mask!)],
+  forcedTokens(options, promptLength) {
+    const tokens = options.forcedTokens!
+    for (const step of Object.keys(tokens)) checkNumber(Number(step), 'A step of forcedTokens', natural)
+    checkTokens(Object.values(tokens), 'forcedTokens')
+    return [forcedTokens(tokens, promptLength)]
+  },
+  temperature: (options) => [temperature(options.temperature!)],
+  topK: (options) => [topK(checkNumber(options.topK, 'topK', { min: 1, isInteger: true }))],
+  topP: (options) => [topP(checkNumber(options.topP, 'topP', { above: 0, max: 1 }))],
+  minP: (options) => [minP(checkNumber(options.minP, 'minP', { min: 0, max: 1 }))],
+  typicalP: (options) => [typicalP(checkNumber(options.typicalP, 'typicalP', { above: 0, max: 1 }))],
+}
+
+const natural = { min: 0, isInteger: true }
+
+function checkTokens(tokens: readonly Token[], option: string): readonly Token[] {
+  for (const token of tokens) checkNumber(token, `A token of ${option}`, natural)
+  return tokens
 }
 
 /** Divides every logit. */
@@ -127,17 +138,6 @@ function temperature(value: number): LogitsProcessor {
 export function checkTemperature(value: number | undefined = 0): number {
   // Nearer to zero the division would overflow for logits that a model can have.
   return value === 0 ? 0 : checkNumber(value, 'temperature', { min: 1e-6, max: 1e6 })
-}
-
-const natural = { min: 0, isInteger: true }
-
-function checkTokenId(token: Token, option: string): void {
-  checkNumber(token, `A token of ${option}`, natural)
-}
-
-function checkTokenIds(tokens: readonly Token[], option: string): readonly Token[] {
-  for (const token of tokens) checkTokenId(token, option)
-  return tokens
 }
 
 function isScaleOrCut(name: ProcessorName): boolean {

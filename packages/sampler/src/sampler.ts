@@ -38,6 +38,8 @@ export interface LogProbQuery {
   readonly top?: number
 }
 
+const samplerOptionKeys = [...processorOptionKeys, 'seed']
+
 /**
  * Creates the sampler of one request.
  *
@@ -47,7 +49,7 @@ export interface LogProbQuery {
  * @throws InvalidArgumentError `HASS_ERR_INVALID_ARGUMENT` as `createProcessors` does, or for a bad seed
  */
 export function createSampler(options: SamplerOptions = {}): Sampler {
-  checkOptionKeys(options, [...processorOptionKeys, 'seed'], 'createSampler')
+  checkOptionKeys(options, samplerOptionKeys, 'createSampler')
   const { seed = randomSeed(), ...processorOptions } = options
   const processors = createProcessors(processorOptions)
   const noise = createNoiseField(seed)

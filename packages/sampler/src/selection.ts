@@ -27,7 +27,7 @@ export type Selector = (
  */
 export function createSelector(): Selector {
   let ids = new Uint32Array(0)
-  const bins = new Float64Array(numBins)
+  let bins = new Float64Array(0)
 
   return (logits, keys, target, weights, floor = -Infinity) => {
     if (ids.length < keys.length) ids = new Uint32Array(keys.length)
@@ -47,7 +47,8 @@ export function createSelector(): Selector {
       const top = high / 2
       const scale = numBins / (top - low / 2)
       if (scale === Infinity) break
-      bins.fill(0)
+      if (bins.length === 0) bins = new Float64Array(numBins)
+      else bins.fill(0)
       for (let i = 0; i < count; i++) {
         const id = ids[i]!
         bins[binOf(keys[id]!, top, scale)]! += weights ? weights[id]! : 1
