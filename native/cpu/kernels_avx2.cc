@@ -8,7 +8,7 @@
 #include "gumbel.h"
 #include "attention.h"
 #include "quantize.h"
-#include "linear_quantized_portable.h"
+#include "linear_quantized_avx2.h"
 #include "linear_float.h"
 #include "linear.h"
 #include "stages.h"

@@ -33,7 +33,7 @@ inline void float_tile(const float *x, std::int64_t x_stride, Weights weights, s
     for (int v = 0; v < 2; ++v) totals[r][v] = load(tile + r * tile_stride + 8 * v);
   }
   for (std::int64_t k = begin; k < end; ++k) {
-    const Vec8 left = weights.at((k - begin) * float_panel), right = weights.at((k - begin) * float_panel + 8);
+    const Vec8 left = weights.at((k - begin) * float_panel_width), right = weights.at((k - begin) * float_panel_width + 8);
     for (int r = 0; r < rows; ++r) {
       const Vec8 value = splat(x[r * x_stride + k]);
       totals[r][0] = multiply_add(value, left, totals[r][0]);
@@ -64,9 +64,9 @@ inline void float_rows(const hass_cpu_linear_args &a, Weights weights, std::int6
 inline void widen_panel(std::int32_t dtype, std::int64_t in, const void *panel, std::int64_t begin, std::int64_t end,
                         float *weights) {
   for (std::int64_t k = begin; k < end; ++k) {
-    for (std::int64_t o = 0; o < quantized_panel; ++o) {
-      weights[(k - begin) * float_panel + o] = packed_weight(dtype, in, panel, o, k);
-      weights[(k - begin) * float_panel + 8 + o] = 0.0f;
+    for (std::int64_t o = 0; o < quantized_panel_width; ++o) {
+      weights[(k - begin) * float_panel_width + o] = packed_weight(dtype, in, panel, o, k);
+      weights[(k - begin) * float_panel_width + 8 + o] = 0.0f;
     }
   }
 }
@@ -75,20 +75,20 @@ inline void widen_panel(std::int32_t dtype, std::int64_t in, const void *panel, 
 inline void float_panel_rows(const hass_cpu_linear_args &a, const void *panel, std::int64_t row_begin,
                              std::int64_t row_end, float *tile) {
   for (std::int64_t r = 0; r < row_end - row_begin; ++r) {
-    for (std::int64_t i = 0; i < float_panel; ++i) tile[r * tile_stride + i] = 0.0f;
+    for (std::int64_t i = 0; i < float_panel_width; ++i) tile[r * tile_stride + i] = 0.0f;
   }
   const auto *halves = static_cast<const std::uint16_t *>(panel);
-  alignas(64) float widened[widened_inputs * float_panel];
+  alignas(64) float widened[widened_inputs * float_panel_width];
   // Weights of 256 inputs stay in the first-level cache while all rows pass.
   for (std::int64_t k = 0; k < a.in; k += widened_inputs) {
     const std::int64_t end = k + widened_inputs < a.in ? k + widened_inputs : a.in;
     switch (a.weight_dtype) {
       case HASS_F32:
-        float_rows(a, FloatWeights{static_cast<const float *>(panel) + k * float_panel}, row_begin, row_end, k, end,
+        float_rows(a, FloatWeights{static_cast<const float *>(panel) + k * float_panel_width}, row_begin, row_end, k, end,
                    tile);
         break;
-      case HASS_F16: float_rows(a, HalfWeights{halves + k * float_panel}, row_begin, row_end, k, end, tile); break;
-      case HASS_BF16: float_rows(a, BfloatWeights{halves + k * float_panel}, row_begin, row_end, k, end, tile); break;
+      case HASS_F16: float_rows(a, HalfWeights{halves + k * float_panel_width}, row_begin, row_end, k, end, tile); break;
+      case HASS_BF16: float_rows(a, BfloatWeights{halves + k * float_panel_width}, row_begin, row_end, k, end, tile); break;
       default:
         widen_panel(a.weight_dtype, a.in, panel, k, end, widened);
         float_rows(a, FloatWeights{widened}, row_begin, row_end, k, end, tile);

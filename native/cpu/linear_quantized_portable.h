@@ -8,34 +8,45 @@
 namespace hass {
 namespace {
 
+template <int parts>
+inline float add_block(float total, float scale, const int *weights, const QuantizedBlock<parts> &block) {
+  constexpr int size = block_size / parts;
+  for (int p = 0; p < parts; ++p) {
+    std::int32_t products = 0;
+    for (int i = p * size; i < (p + 1) * size; ++i) products += weights[i] * block.integers[i];
+    total = total + (scale * block.scales[p]) * static_cast<float>(products);
+  }
+  return total;
+}
+
+template <int parts>
+inline void quantized_panel(const hass_cpu_linear_args &a, const std::uint8_t *panel, std::int64_t row_begin,
+                            std::int64_t row_end, float *tile) {
+  for (std::int64_t b = 0; b < a.in / block_size; ++b) {
+    for (std::int64_t o = 0; o < quantized_panel_width; ++o) {
+      int weights[block_size];
+      for (std::int64_t i = 0; i < block_size; ++i) {
+        weights[i] = packed_integer(a.weight_dtype, a.in, panel, o, b * block_size + i);
+      }
+      const float scale = packed_scale(a.weight_dtype, panel, o, b);
+      for (std::int64_t r = row_begin; r < row_end; ++r) {
+        const QuantizedBlock<parts> &block = quantized_row<parts>(a, r)[b];
+        float &total = tile[(r - row_begin) * tile_stride + o];
+        total = add_block(b == 0 ? 0.0f : total, scale, weights, block);
+        if (a.weight_dtype == HASS_Q4) total = total + packed_minimum(panel, o, b) * block.sum;
+      }
+    }
+  }
+}
+
+// Tile: the panel's outputs of each row, [rows][tile_stride].
 inline void quantized_panel_rows(const hass_cpu_linear_args &a, const void *panel, std::int64_t row_begin,
                                  std::int64_t row_end, float *tile) {
   const auto *bytes = static_cast<const std::uint8_t *>(panel);
-  const std::int64_t halves = block_size / a.activation_block;
-  for (std::int64_t r = row_begin; r < row_end; ++r) {
-    for (std::int64_t o = 0; o < quantized_panel; ++o) tile[(r - row_begin) * tile_stride + o] = 0.0f;
-  }
-  for (std::int64_t b = 0; b < a.in / block_size; ++b) {
-    for (std::int64_t o = 0; o < quantized_panel; ++o) {
-      int weights[block_size];
-      for (std::int64_t i = 0; i < block_size; ++i) {
-        weights[i] = packed_integer(a.weight_dtype, a.in, bytes, o, b * block_size + i);
-      }
-      const float scale = packed_scale(a.weight_dtype, bytes, o, b);
-      for (std::int64_t r = row_begin; r < row_end; ++r) {
-        const QuantizedRow row = quantized_row(a, r);
-        float total = tile[(r - row_begin) * tile_stride + o];
-        for (std::int64_t h = 0; h < halves; ++h) {
-          std::int32_t products = 0;
-          for (std::int64_t i = h * a.activation_block; i < (h + 1) * a.activation_block; ++i) {
-            products += weights[i] * row.integers[b * block_size + i];
-          }
-          total = total + (scale * row.scales[b * halves + h]) * static_cast<float>(products);
-        }
-        if (a.weight_dtype == HASS_Q4) total = total + packed_minimum(bytes, o, b) * row.sums[b];
-        tile[(r - row_begin) * tile_stride + o] = total;
-      }
-    }
+  if (a.activation_block == 32) {
+    quantized_panel<1>(a, bytes, row_begin, row_end, tile);
+  } else {
+    quantized_panel<2>(a, bytes, row_begin, row_end, tile);
   }
 }
 

@@ -48,7 +48,7 @@ inline float packed_weight(std::int32_t dtype, std::int64_t in, const void *pane
 inline float weight_at(std::int32_t dtype, std::int64_t in, const void *panel, std::int64_t output,
                        std::int64_t index) {
   if (is_quantized(dtype)) return packed_weight(dtype, in, panel, output, index);
-  const std::int64_t element = index * float_panel + output;
+  const std::int64_t element = index * float_panel_width + output;
   if (dtype == HASS_F32) return static_cast<const float *>(panel)[element];
   const std::uint16_t half = static_cast<const std::uint16_t *>(panel)[element];
   return dtype == HASS_F16 ? float_of_half(half) : float_of_bfloat(half);

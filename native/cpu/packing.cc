@@ -137,7 +137,7 @@ hass_status pack_quantized_row(std::int32_t dtype, std::int64_t in, hass_format 
 void pack_float_row(std::int32_t dtype, std::int64_t in, hass_format format, const std::uint8_t *row,
                     std::int64_t output, std::uint8_t *panel) {
   for (std::int64_t i = 0; i < in; ++i) {
-    const std::int64_t index = i * float_panel + output;
+    const std::int64_t index = i * float_panel_width + output;
     if (dtype == HASS_F32) {
       const float value = read_float(format, row, i);
       std::memcpy(panel + 4 * index, &value, sizeof value);
