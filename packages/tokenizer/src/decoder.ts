@@ -45,6 +45,10 @@ function checkId(rules: DecodingRules, id: unknown): Token {
 function decodeByteLevel(rules: DecodingRules, ids: ArrayLike<Token>, options: DecodeOptions): string {
   const parts: Uint8Array[] = []
   for (const id of visibleIds(rules, ids, options)) parts.push(rules.vocabulary.bytes(id))
+  return decodeBytes(parts)
+}
+
+function decodeBytes(parts: readonly Uint8Array[]): string {
   return new TextDecoder('utf-8', { ignoreBOM: true }).decode(Buffer.concat(parts))
 }
 
@@ -81,44 +85,72 @@ function decodeRun(bytes: Uint8Array): string {
 export interface StreamDecoder {
   /** The text that these ids complete; empty while a character is incomplete. */
   push(ids: Token | ArrayLike<Token>): string
-  /** What an incomplete character at the end leaves behind (U+FFFD or nothing); the decoder then begins anew. */
+  /** What is still held back, an incomplete character as U+FFFD; the decoder then begins anew. */
   flush(): string
 }
 
-/** A new stream over a vocabulary. */
+/** Whole characters beyond this are not held back any longer. */
+const maxHeldLength = 64
+
+/**
+ * A new stream over a vocabulary.
+ *
+ * Text leaves token by token. A token that ends inside a character, or in U+FFFD (which may be the beginning of one),
+ * waits for what follows: the rule of the `DecodeStream` of Hugging Face's tokenizers.
+ */
 export function createTokenStream(rules: DecodingRules, options: DecodeOptions = {}): StreamDecoder {
   checkOptionKeys(options, ['skipSpecialTokens'], 'createStreamDecoder')
   const characters = rules.vocabulary.kind === 'byte-level' ? byteLevelCharacters(rules) : fallbackCharacters(rules)
   let spacesToStrip: number = rules.strippedSpaces
-  const strip = (text: string) => {
-    if (spacesToStrip === 0 || text === '') return text
-    spacesToStrip = 0
-    return text.startsWith(' ') ? text.slice(1) : text
+  let held = ''
+  const release = () => {
+    const text = spacesToStrip > 0 && held.startsWith(' ') ? held.slice(1) : held
+    if (held !== '') spacesToStrip = 0
+    held = ''
+    return text
   }
   return {
     push(ids) {
       let text = ''
-      for (const id of visibleIds(rules, typeof ids === 'number' ? [ids] : ids, options)) text += characters.push(id)
-      return strip(text)
+      for (const id of visibleIds(rules, typeof ids === 'number' ? [ids] : ids, options)) {
+        held += characters.push(id)
+        const isWhole = !characters.isInside() && !held.endsWith(replacement)
+        if (isWhole || held.length > maxHeldLength) text += release()
+      }
+      return text
     },
     flush() {
-      const text = strip(characters.flush())
+      held += characters.flush()
+      const text = release()
       spacesToStrip = rules.strippedSpaces
       return text
     },
   }
 }
 
+/** Whole characters only; what is not valid becomes U+FFFD as soon as that is certain. */
 interface CharacterStream {
   push(id: Token): string
+  /** True if the beginning of a character waits for its rest. */
+  isInside(): boolean
   flush(): string
 }
 
 function byteLevelCharacters({ vocabulary }: DecodingRules): CharacterStream {
-  const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+  let pending: Uint8Array = new Uint8Array(0)
   return {
-    push: (id) => decoder.decode(vocabulary.bytes(id), { stream: true }),
-    flush: () => decoder.decode(),
+    push(id) {
+      const bytes = Buffer.concat([pending, vocabulary.bytes(id)])
+      const whole = bytes.length - incompleteTail(bytes)
+      pending = bytes.subarray(whole)
+      return decodeBytes([bytes.subarray(0, whole)])
+    },
+    isInside: () => pending.length > 0,
+    flush() {
+      const text = decodeBytes([pending])
+      pending = new Uint8Array(0)
+      return text
+    },
   }
 }
 
@@ -134,6 +166,7 @@ function fallbackCharacters({ vocabulary }: DecodingRules): CharacterStream {
   }
   return {
     flush,
+    isInside: () => pending.length > 0,
     push(id) {
       const byte = vocabulary.fallbackByte(id)
       if (byte === undefined) return flush() + (vocabulary.token(id) ?? '').replaceAll('▁', ' ')
@@ -141,23 +174,35 @@ function fallbackCharacters({ vocabulary }: DecodingRules): CharacterStream {
       // Once a run is known to be no UTF-8, all that follows in it is shown as invalid.
       const state = isRunInvalid ? 'invalid' : utf8State(pending)
       if (state === 'incomplete') return ''
-      const bytes = Uint8Array.from(pending)
-      pending = []
       isRunInvalid = state === 'invalid'
-      return isRunInvalid ? replacement.repeat(bytes.length) : decodeRun(bytes)
+      const text = isRunInvalid ? replacement.repeat(pending.length) : decodeRun(Uint8Array.from(pending))
+      pending = []
+      return text
     },
   }
 }
 
+/** The number of bytes at the end that are the beginning of a character. */
+function incompleteTail(bytes: Uint8Array): number {
+  for (let length = 1; length <= Math.min(3, bytes.length); length++) {
+    const tail = bytes.subarray(bytes.length - length)
+    const isContinuation = (tail[0]! & 0xc0) === 0x80
+    if (!isContinuation) return utf8State(tail) === 'incomplete' ? length : 0
+  }
+  return 0
+}
+
 /** Whether bytes are one character, the beginning of one, or neither (RFC 3629, section 4). */
-function utf8State(bytes: readonly number[]): 'complete' | 'incomplete' | 'invalid' {
+function utf8State(bytes: ArrayLike<number>): 'complete' | 'incomplete' | 'invalid' {
   const lead = bytes[0]!
-  const length = lead < 0x80 ? 1 : lead >= 0xc2 && lead < 0xe0 ? 2 : lead >= 0xe0 && lead < 0xf0 ? 3 : 4
-  if ((lead >= 0x80 && lead < 0xc2) || lead > 0xf4) return 'invalid'
+  if (lead < 0x80) return bytes.length === 1 ? 'complete' : 'invalid'
+  if (lead < 0xc2 || lead > 0xf4) return 'invalid'
+  const length = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4
   for (let i = 1; i < bytes.length; i++) {
     const min = i > 1 ? 0x80 : lead === 0xe0 ? 0xa0 : lead === 0xf0 ? 0x90 : 0x80
     const max = i > 1 ? 0xbf : lead === 0xed ? 0x9f : lead === 0xf4 ? 0x8f : 0xbf
     if (bytes[i]! < min || bytes[i]! > max) return 'invalid'
   }
+  if (bytes.length > length) return 'invalid'
   return bytes.length === length ? 'complete' : 'incomplete'
 }
