@@ -1,0 +1,48 @@
+{
+  # In a folder of its own: with a binding.gyp at its root, the package would be built by every package manager's own
+  # idea of how, and twice by pnpm.
+  'variables': {
+    # They follow Node's own and win. An exclusion ('cflags!') would strike them out, too.
+    'kernel_flags': ['-std=c++17', '-O3', '-ffp-contract=off', '-fno-exceptions', '-fno-rtti', '-fvisibility=hidden', '-Wall', '-Wextra'],
+    'host_flags': ['-std=c++17', '-O2', '-ffp-contract=off', '-fexceptions', '-fvisibility=hidden', '-Wall', '-Wextra'],
+    'sources_of': '<(module_root_dir)/sources.mjs',
+  },
+  'target_defaults': {
+    'xcode_settings': {
+      'CLANG_CXX_LANGUAGE_STANDARD': 'c++17',
+      'MACOSX_DEPLOYMENT_TARGET': '11.0',
+      'GCC_OPTIMIZATION_LEVEL': '3',
+    },
+  },
+  'targets': [
+    {
+      'target_name': 'kernels',
+      'type': 'static_library',
+      'sources': ['<!@(node <(sources_of) kernels)'],
+      'cflags_cc': ['<@(kernel_flags)'],
+      'xcode_settings': {'OTHER_CPLUSPLUSFLAGS': ['<@(kernel_flags)']},
+    },
+    {
+      # Instruction sets beyond the base are asked for file by file; which is taken is decided at run time.
+      'target_name': 'kernels_avx2',
+      'type': 'static_library',
+      'sources': [],
+      'conditions': [
+        ['target_arch=="x64"', {
+          'sources': ['<!@(node <(sources_of) avx2)'],
+          'cflags_cc': ['<@(kernel_flags)', '-mavx2', '-mfma', '-mf16c'],
+          'xcode_settings': {'OTHER_CPLUSPLUSFLAGS': ['<@(kernel_flags)', '-mavx2', '-mfma', '-mf16c']},
+        }, {
+          'type': 'none',
+        }],
+      ],
+    },
+    {
+      'target_name': 'hass',
+      'dependencies': ['kernels', 'kernels_avx2'],
+      'sources': ['<!@(node <(sources_of) host)'],
+      'cflags_cc': ['<@(host_flags)'],
+      'xcode_settings': {'OTHER_CPLUSPLUSFLAGS': ['<@(host_flags)']},
+    },
+  ],
+}

@@ -1,0 +1,186 @@
+// The CPU's side of the C ABI.
+#include <algorithm>
+#include <cstring>
+#include <memory>
+
+#include "cpu_device.h"
+#include "cpu_program.h"
+#include "failure.h"
+#include "measure.h"
+
+using namespace hass;
+
+namespace {
+
+hass_status create_device(const char *isa, std::int32_t threads, hass_device **device, hass_error *error) {
+  return guarded(error, [&] {
+    if (threads < 1 || threads > HASS_MAX_THREADS) {
+      fail(HASS_STATUS_INVALID_ARGUMENT, "%d threads, expected 1 to %d.", threads, HASS_MAX_THREADS);
+    }
+    const hass_cpu_kernels *kernels = hass_cpu_select(isa);
+    if (!kernels) {
+      fail(HASS_STATUS_UNSUPPORTED, "The instruction set \"%.20s\" is not one of this build and processor.", isa);
+    }
+    *device = new hass_device(kernels, threads);
+  });
+}
+
+void destroy_device(hass_device *device) { delete device; }
+
+void device_facts(const hass_device *device, hass_device_facts *facts) {
+  *facts = {device->kernels->isa, device->pool.threads(), device->memory_bytes.load(std::memory_order_relaxed)};
+}
+
+hass_status measure_device(hass_device *device, hass_rates *rates, hass_error *error) {
+  return guarded(error, [&] {
+    *rates = measure(device);
+    if (device->pool.is_interrupted()) fail(HASS_STATUS_CANCELLED, "The measurement was interrupted.");
+  });
+}
+
+void interrupt(hass_device *device, std::int32_t is_interrupted) { device->pool.interrupt(is_interrupted != 0); }
+
+hass_status create_buffer(hass_device *device, std::uint64_t bytes, hass_buffer **buffer, hass_error *error) {
+  const hass_status status = guarded(error, [&] {
+    if (bytes > HASS_MAX_BYTES) fail(HASS_STATUS_TOO_LARGE, "A buffer has more bytes than can be addressed.");
+    *buffer = new hass_buffer(device, bytes);
+  });
+  if (status == HASS_STATUS_OUT_OF_MEMORY) error->bytes = static_cast<std::int64_t>(bytes);
+  return status;
+}
+
+hass_status create_weight(hass_device *device, std::int32_t dtype, std::int32_t rows, std::int32_t columns,
+                          hass_buffer **buffer, hass_error *error) {
+  const bool is_weight_dtype =
+      dtype == HASS_F32 || dtype == HASS_F16 || dtype == HASS_BF16 || dtype == HASS_Q4 || dtype == HASS_Q8;
+  const bool is_sound = is_weight_dtype && rows > 0 && columns > 0;
+  if (is_sound && static_cast<std::uint64_t>(rows) * static_cast<std::uint64_t>(columns) > HASS_MAX_BYTES / 8) {
+    *error = make_error(HASS_STATUS_TOO_LARGE, "A weight [%d, %d] has more bytes than can be addressed.", rows, columns);
+    return error->status;
+  }
+  const std::uint64_t bytes = is_sound ? hass_cpu_packed_bytes(dtype, rows, columns) : 0;
+  if (bytes == 0) {
+    *error = make_error(HASS_STATUS_INVALID_ARGUMENT, "A weight of dtype %d cannot have %d rows and %d columns.", dtype,
+                        rows, columns);
+    return error->status;
+  }
+  const hass_status status = create_buffer(device, bytes, buffer, error);
+  if (status == HASS_STATUS_OK) {
+    (*buffer)->dtype = dtype;
+    (*buffer)->rows = rows;
+    (*buffer)->columns = columns;
+  }
+  return status;
+}
+
+void destroy_buffer(hass_buffer *buffer) { delete buffer; }
+
+void buffer_facts(const hass_buffer *buffer, hass_buffer_facts *facts) {
+  *facts = {buffer->block.size(), buffer->dtype, buffer->rows, buffer->columns};
+}
+
+void check_range(const hass_buffer *buffer, std::uint64_t offset, std::uint64_t bytes) {
+  if (buffer->dtype >= 0) fail(HASS_STATUS_INVALID_ARGUMENT, "A weight is kept in the kernels' layout, not as plain bytes.");
+  const std::uint64_t size = buffer->block.size();
+  if (offset > size || bytes > size - offset) {
+    fail(HASS_STATUS_INVALID_ARGUMENT, "%llu bytes at offset %llu pass the buffer's %llu bytes.",
+         static_cast<unsigned long long>(bytes), static_cast<unsigned long long>(offset),
+         static_cast<unsigned long long>(size));
+  }
+}
+
+hass_status write_buffer(hass_buffer *buffer, std::uint64_t offset, const void *source, std::uint64_t bytes,
+                         hass_error *error) {
+  return guarded(error, [&] {
+    check_range(buffer, offset, bytes);
+    if (bytes != 0) std::memcpy(buffer->block.data() + offset, source, bytes);
+  });
+}
+
+hass_status read_buffer(const hass_buffer *buffer, std::uint64_t offset, void *target, std::uint64_t bytes,
+                        hass_error *error) {
+  return guarded(error, [&] {
+    check_range(buffer, offset, bytes);
+    if (bytes != 0) std::memcpy(target, buffer->block.data() + offset, bytes);
+  });
+}
+
+hass_status write_weight(hass_buffer *buffer, std::int32_t format, std::int32_t first_row, std::int32_t num_rows,
+                         const void *source, std::uint64_t bytes, hass_error *error) {
+  return guarded(error, [&] {
+    if (buffer->dtype < 0) fail(HASS_STATUS_INVALID_ARGUMENT, "A plain buffer is no weight.");
+    if (first_row < 0 || num_rows < 0 || first_row > buffer->rows || num_rows > buffer->rows - first_row) {
+      fail(HASS_STATUS_INVALID_ARGUMENT, "%d rows from row %d pass the weight's %d rows.", num_rows, first_row,
+           buffer->rows);
+    }
+    const auto file_format = static_cast<hass_format>(format);
+    const std::uint64_t expected =
+        static_cast<std::uint64_t>(num_rows) * hass_cpu_format_row_bytes(file_format, buffer->columns);
+    if (bytes != expected || (expected == 0 && num_rows != 0)) {
+      fail(HASS_STATUS_INVALID_ARGUMENT, "%llu bytes were given for %d rows, expected %llu.",
+           static_cast<unsigned long long>(bytes), num_rows, static_cast<unsigned long long>(expected));
+    }
+    const hass_status status = hass_cpu_pack(buffer->dtype, buffer->rows, buffer->columns, file_format, first_row,
+                                             num_rows, source, buffer->block.data());
+    if (status == HASS_STATUS_UNSUPPORTED) fail(status, "The weight's dtype %d cannot be made of these bytes.", buffer->dtype);
+    if (status != HASS_STATUS_OK) fail(status, "A block of the weight's bytes cannot be represented.");
+  });
+}
+
+hass_status create_program(hass_device *device, const std::int32_t *words, std::size_t num_words,
+                           hass_buffer *const *bindings, std::size_t num_bindings, hass_program **program,
+                           hass_error *error) {
+  return guarded(error, [&] {
+    auto created = std::unique_ptr<hass_program>(
+        new hass_program(device, read_program(words, num_words), bindings, num_bindings));
+    device->memory_bytes.fetch_add(created->arena_bytes, std::memory_order_relaxed);
+    *program = created.release();
+  });
+}
+
+void destroy_program(hass_program *program) {
+  if (program) program->device->memory_bytes.fetch_sub(program->arena_bytes, std::memory_order_relaxed);
+  delete program;
+}
+
+void program_facts(const hass_program *program, hass_program_facts *facts) {
+  *facts = {program->parameter_bytes, program->arena_bytes, static_cast<std::int32_t>(program->graph.max_dims.size()),
+            static_cast<std::int32_t>(program->graph.tensors.size())};
+}
+
+std::int64_t input_offset(const hass_program *program, std::int32_t tensor) {
+  return program->input_offsets[static_cast<std::size_t>(tensor)];
+}
+
+hass_status check_dims(const hass_program *program, const std::int32_t *dims, std::size_t num_dims,
+                       hass_error *error) {
+  return guarded(error, [&] { program->check_dims(dims, num_dims); });
+}
+
+std::uint64_t input_bytes(const hass_program *program, std::int32_t tensor, const std::int32_t *dims) {
+  return program->graph.bytes(tensor, dims);
+}
+
+hass_status run(hass_program *program, const std::int32_t *dims, std::size_t num_dims, const void *parameters,
+                const std::int32_t *cancelled, hass_error *error) {
+  return guarded(error, [&] {
+    program->check_dims(dims, num_dims);
+    program->run(dims, static_cast<const unsigned char *>(parameters), cancelled);
+  });
+}
+
+hass_status read_output(const hass_program *program, std::int32_t tensor, std::uint64_t first_element, void *target,
+                        std::uint64_t bytes, hass_error *error) {
+  return guarded(error, [&] { program->read_output(tensor, first_element, target, bytes); });
+}
+
+const hass_backend backend = {
+    HASS_BACKEND_ABI, "cpu",          hass_cpu_isa_names, create_device,  destroy_device, device_facts,
+    measure_device,   interrupt,      create_buffer,      create_weight,  destroy_buffer, buffer_facts,
+    write_buffer,     read_buffer,    write_weight,       create_program, destroy_program, program_facts,
+    input_offset,     check_dims,     input_bytes,        run,            read_output,
+};
+
+}  // namespace
+
+extern "C" const hass_backend *hass_cpu_backend(void) { return &backend; }
