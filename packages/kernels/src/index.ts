@@ -1,1 +1,31 @@
-export {}
+export { type DeviceRates } from './addon/addon.js'
+export { type AddonAttempt, loadAddon, type LoadAddonOptions, type LoadedAddon } from './addon/load-addon.js'
+export { type CompileOptions, Device, type DeviceKind, type DeviceOptions, openDevice, type UploadOptions } from './device.js'
+export { DeviceTensor, type TensorLayout, type WeightConversion } from './device-tensor.js'
+export { doctor, type DoctorFacts, type DoctorOptions } from './doctor.js'
+export * from './errors.js'
+export {
+  createGraph,
+  Graph,
+  type GraphNode,
+  type GraphOptions,
+  type LinearOptions,
+  type RopeOptions,
+  type TreeAttentionOptions,
+  type TreeContextOptions,
+} from './graph/graph.js'
+export type { Dimension, Extent, GraphTensor, TreeContext } from './graph/graph-tensor.js'
+export type { Operation, ReferenceCall, ReverseRule } from './operations/operation.js'
+export { type WeightFormat, weightFormats } from './packing/formats.js'
+export type { WeightSource } from './packing/prepare.js'
+export type { DeviceDType } from './program.js'
+export { type InputData, type OutputHandle, Program, type RunOptions, type RunOutputs } from './program-run.js'
+export {
+  type Llama3RopeScaling,
+  type LinearRopeScaling,
+  type RopeScaling,
+  type RopeTableOptions,
+  ropeTable,
+  type YarnRopeScaling,
+  yarnScale,
+} from './rope-table.js'
