@@ -1,4 +1,4 @@
-import type { RecordedRow, Recording } from './simulation.js'
+import type { Recording } from './simulation.js'
 
 export interface SyntheticTextOptions {
   readonly seed: number

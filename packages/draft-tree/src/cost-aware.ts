@@ -181,7 +181,10 @@ class CostAwareBuilder {
     const { topK, maxNodes, costs } = this.#parts
     const frontier = bestIndices(this.#reach, topK, from)
     const children = this.#predictChildren(from)
-    let gains = Float64Array.from(bestIndices(this.#reach, maxNodes), (candidate) => this.#reach[candidate]!)
+    let gains: Float64Array = Float64Array.from(
+      bestIndices(this.#reach, maxNodes),
+      (candidate) => this.#reach[candidate]!,
+    )
     let bestRows = 0
     let bestSurplus = bestNodeCount(gains, costs.verify, this.#rate, 1, maxNodes).surplus
     for (let rows = 1; rows <= frontier.length; rows++) {

@@ -97,7 +97,7 @@ describe('dynamicTree', () => {
     expect([...tree.logProbs]).toEqual([0, -1, 0])
   })
 
-  it.each([
+  it.each<[object, string]>([
     [{ topK: 0 }, 'topK'],
     [{ topK: 129 }, 'topK'],
     [{ depth: -1 }, 'depth'],

@@ -61,7 +61,10 @@ export function logSoftmax(
 ): void {
   let max = -Infinity
   for (let v = 0; v < result.length; v++) if (logits[start + v]! > max) max = logits[start + v]!
-  if (Math.abs(max) === Infinity) return degenerateLogSoftmax(logits, start, result, max)
+  if (Math.abs(max) === Infinity) {
+    degenerateLogSoftmax(logits, start, result)
+    return
+  }
   let sum = 0
   for (let v = 0; v < result.length; v++) {
     const shifted = (logits[start + v]! - max) / temperature
@@ -72,15 +75,10 @@ export function logSoftmax(
   for (let v = 0; v < result.length; v++) result[v] = result[v]! - logSum
 }
 
-function degenerateLogSoftmax(
-  logits: ArrayLike<number>,
-  start: number,
-  result: Float32Array | Float64Array,
-  max: number,
-): void {
+function degenerateLogSoftmax(logits: ArrayLike<number>, start: number, result: Float32Array | Float64Array): void {
   let infinite = 0
   for (let v = 0; v < result.length; v++) if (logits[start + v] === Infinity) infinite++
   for (let v = 0; v < result.length; v++) {
-    result[v] = max === Infinity && logits[start + v] === Infinity ? -Math.log(infinite) : -Infinity
+    result[v] = logits[start + v] === Infinity ? -Math.log(infinite) : -Infinity
   }
 }

@@ -54,3 +54,9 @@ export function linearCosts(perRow: number, first = 1, draftMs = 0.1) {
     draft: { rows: [1], ms: [draftMs] },
   }
 }
+
+/** The start, then each step's unit-wise addition. */
+export function runningSums(start: number, steps: readonly number[], unit: number): number[] {
+  let sum = start
+  return [start, ...steps.map((step) => (sum += unit * step))]
+}

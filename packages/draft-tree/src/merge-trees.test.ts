@@ -1,0 +1,137 @@
+import { createDraftTree, type DraftTree } from '@hass-engine/core'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { draft, evenRows, faultsOf } from '../test/support.js'
+import { dynamicTree } from './dynamic-tree.js'
+import { TreeMismatchError } from './errors.js'
+import { mergePolicies } from './merge-policies.js'
+import { mergeTrees, projectVerdict, pruneTree } from './merge-trees.js'
+import { ngram } from './ngram.js'
+
+/** Random trees over few tokens, so that paths meet. */
+const trees = fc
+  .array(fc.tuple(fc.nat(30), fc.nat(2), fc.integer({ min: 1, max: 8 })), { maxLength: 12 })
+  .map((nodes): DraftTree => {
+    const [tokens, parents, logProbs] = [[9], [-1], [0]]
+    const seen = new Set<string>()
+    for (const [at, token, steps] of nodes) {
+      const parent = at % tokens.length
+      if (seen.has(`${parent} ${token}`)) continue
+      seen.add(`${parent} ${token}`)
+      tokens.push(token)
+      parents.push(parent)
+      logProbs.push(logProbs[parent]! - steps / 4)
+    }
+    return createDraftTree(tokens, parents, logProbs)
+  })
+
+function paths(tree: DraftTree): Map<string, number> {
+  const names: string[] = []
+  for (const [node, token] of tree.tokens.entries())
+    names.push(node === 0 ? '' : `${names[tree.parents[node]!]}/${token}`)
+  return new Map(names.map((name, node) => [name, tree.logProbs[node]!]))
+}
+
+describe('mergeTrees', () => {
+  it('is the union of paths, each with the larger log-probability', () => {
+    fc.assert(
+      fc.property(trees, trees, (first, second) => {
+        const united = mergeTrees(first, second)
+        expect(faultsOf(united)).toEqual([])
+        const [a, b, both] = [paths(first), paths(second), paths(united)]
+        expect(new Set(both.keys())).toEqual(new Set([...a.keys(), ...b.keys()]))
+        for (const [path, logProb] of both) {
+          expect(logProb).toBe(Math.max(a.get(path) ?? -Infinity, b.get(path) ?? -Infinity))
+        }
+        expect([...united.tokens.subarray(0, first.tokens.length)]).toEqual([...first.tokens])
+      }),
+    )
+  })
+
+  it('refuses trees on different roots', () => {
+    expect(() => mergeTrees(createDraftTree([1], [-1]), createDraftTree([2], [-1]))).toThrow(TreeMismatchError)
+  })
+})
+
+describe('pruneTree', () => {
+  it('keeps the most probable nodes, closed under parents', () => {
+    fc.assert(
+      fc.property(trees, fc.nat(14), (tree, maxNodes) => {
+        const pruned = pruneTree(tree, maxNodes)
+        expect(faultsOf(pruned)).toEqual([])
+        expect(pruned.tokens.length).toBe(Math.min(tree.tokens.length, maxNodes + 1))
+        const best = [...tree.logProbs].sort((a, b) => b - a).slice(0, maxNodes + 1)
+        expect([...pruned.logProbs].sort((a, b) => b - a)).toEqual(best)
+      }),
+    )
+  })
+
+  it('stays closed under parents whatever the numbers are', () => {
+    const tree = createDraftTree([9, 1, 2, 3], [-1, 0, 1, 0], [0, -5, -1, Number.NaN])
+    expect([...pruneTree(tree, 1).tokens]).toEqual([9, 1])
+    expect([...pruneTree(tree, 2).parents]).toEqual([-1, 0, 1])
+    expect(() => pruneTree(tree, -1)).toThrow('maxNodes')
+  })
+})
+
+describe('projectVerdict', () => {
+  const tree = createDraftTree([9, 1, 2, 3], [-1, 0, 1, 2])
+  const verdict = { path: Uint32Array.of(0, 1, 2), bonusToken: 5 }
+
+  it('follows the accepted tokens as far as the other tree goes', () => {
+    const other = createDraftTree([9, 4, 1], [-1, 0, 0])
+    expect(projectVerdict(tree, verdict, other)).toEqual({ path: Uint32Array.of(0, 2), bonusToken: 2 })
+    expect(projectVerdict(tree, verdict, tree)).toEqual(verdict)
+  })
+
+  it('leaves the bonus token a bonus though the other tree holds it: what follows it is not known', () => {
+    const other = createDraftTree([9, 1, 2, 5], [-1, 0, 1, 2])
+    expect(projectVerdict(tree, verdict, other)).toEqual(verdict)
+  })
+})
+
+describe('mergePolicies', () => {
+  const history = [1, 2, 3, 4, 1, 2]
+
+  it('unites a head’s tree with the text’s', () => {
+    const policy = mergePolicies([dynamicTree({ topK: 2, depth: 1 }), ngram({ maxMatch: 2, depth: 2 })])
+    expect([policy.name, policy.width]).toEqual(['dynamic+ngram', 2])
+    const { tree } = draft(policy, evenRows([0.5, 0.25]), { root: 2, history })
+    expect(faultsOf(tree)).toEqual([])
+    const names = paths(tree)
+    expect(names.has('/1000')).toBe(true)
+    expect(names.has('/3/4')).toBe(true)
+    expect(tree.tokens.length).toBe(1 + 2 + 4 + 2)
+    expect(draft(mergePolicies([policy], { maxNodes: 3 }), evenRows([0.5, 0.25])).tree.tokens).toHaveLength(4)
+  })
+
+  it('needs no draft model where none of its policies does', () => {
+    const policy = mergePolicies([ngram(), ngram({ minMatch: 1 })])
+    expect(policy.width).toBe(0)
+    expect(policy.start({ root: 2, history }).finish().tokens[1]).toBe(3)
+  })
+
+  it('shows each policy its own tree, and an unknown tree to all', () => {
+    const seen: [DraftTree, readonly number[], number][] = []
+    const spy = {
+      ...ngram({ maxMatch: 2 }),
+      observe: (own: DraftTree, { path, bonusToken }: { path: Uint32Array; bonusToken: number }) =>
+        void seen.push([own, [...path], bonusToken]),
+    }
+    const policy = mergePolicies([dynamicTree({ topK: 1, depth: 0 }), spy])
+    const { tree } = draft(policy, evenRows([0.9]), { root: 2, history })
+    expect([...tree.tokens.subarray(0, 3)]).toEqual([2, 1000, 3])
+    policy.observe?.(tree, { path: Uint32Array.of(0, 2), bonusToken: 4 })
+    expect(seen[0]![0].tokens[1]).toBe(3)
+    expect(seen[0]!.slice(1)).toEqual([[0, 1], 4])
+    const unknown = createDraftTree([2], [-1])
+    policy.observe?.(unknown, { path: Uint32Array.of(0), bonusToken: 4 })
+    expect(seen[1]).toEqual([unknown, [0], 4])
+  })
+
+  it('refuses none, or two that draft with a model', () => {
+    expect(() => mergePolicies([])).toThrow('0 policies')
+    expect(() => mergePolicies([dynamicTree(), dynamicTree()])).toThrow('2 of them')
+    expect(() => mergePolicies([ngram()], { maxNodes: 0 })).toThrow('maxNodes')
+  })
+})
