@@ -180,10 +180,13 @@ export class Program implements AsyncDisposable {
   }
 
   #fillParameters(inputs: RunOptions['inputs'], sizes: Int32Array): void {
-    const unknown = Object.keys(inputs).find((name) => !this.#inputs.has(name))
+    // A declared input that no operation reads may be given, and is not looked at.
+    const { tensors } = this.#parts.graph
+    const declared = tensors.filter(({ kind }) => kind === TensorKind.INPUT).map(({ name }) => name)
+    const unknown = Object.keys(inputs).find((name) => !declared.includes(name))
     if (unknown !== undefined) {
       throw new InvalidArgumentError(
-        `"${this.name}" has no input "${unknown}"; it has ${[...this.#inputs.keys()].join(', ')}.`,
+        `"${this.name}" has no input "${unknown}"; it has ${declared.join(', ') || 'none'}.`,
         { name: unknown },
       )
     }

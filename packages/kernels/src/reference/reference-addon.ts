@@ -1,6 +1,8 @@
 import { availableParallelism } from 'node:os'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type Addon, addonVersion, type DeviceRates } from '../addon/addon.js'
+import { operationByOpcode } from '../operations/index.js'
+import type { Operation } from '../operations/operation.js'
 import { type DeviceDType, DTypeCode } from '../program.js'
 import { float32, float64 } from './arithmetic.js'
 import { ReferenceBuffer, ReferenceDevice, writeRows } from './objects.js'
@@ -21,11 +23,18 @@ function bytesOf(view: ArrayBufferView): Uint8Array {
   }
 }
 
+export interface ReferenceOptions {
+  readonly precision: 'float32' | 'float64'
+  /** What opcodes stand for. Defaults to the package's operations; the suite's mutants are given here. */
+  readonly operations?: ReadonlyMap<number, Operation>
+}
+
 /**
  * The functions of the native addon in TypeScript: every operation computed plainly, on the calling thread, with the
  * bits of native/NUMERICS.md. Between operations the event loop turns.
  */
-export function createReferenceAddon(options: { readonly precision: 'float32' | 'float64' }): Addon {
+export function createReferenceAddon(options: ReferenceOptions): Addon {
+  const { operations = operationByOpcode } = options
   const registry = new Registry()
 
   const deviceOf = (handle: number) => registry.get(handle, ReferenceDevice)
@@ -107,7 +116,7 @@ export function createReferenceAddon(options: { readonly precision: 'float32' | 
     },
     createProgram(handle, words, bindings) {
       const buffers = Array.from(bindings, (bound) => (bound === 0 ? undefined : registry.get(bound, ReferenceBuffer)))
-      return registry.add(new ReferenceProgram(deviceOf(handle), words, buffers))
+      return registry.add(new ReferenceProgram(deviceOf(handle), words, buffers, operations))
     },
     programFacts(handle) {
       const { parameterBytes, arenaBytes, inputOffsets } = registry.get(handle, ReferenceProgram)

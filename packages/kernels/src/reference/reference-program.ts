@@ -1,5 +1,4 @@
 import { checkOperation, type Operation, type ReferenceCall } from '../operations/operation.js'
-import { operationByOpcode } from '../operations/index.js'
 import { decodeProgram, none, type ProgramDescription, TensorKind, wordToFloat } from '../program.js'
 import type { HostTensor } from './host-tensor.js'
 import { elementBytes, type ReferenceBuffer, type ReferenceDevice, viewOf } from './objects.js'
@@ -28,12 +27,17 @@ export class ReferenceProgram {
   readonly #parameters: Uint8Array
   readonly #places: readonly (Uint8Array | undefined)[]
 
-  constructor(device: ReferenceDevice, words: Int32Array, buffers: readonly (ReferenceBuffer | undefined)[]) {
+  constructor(
+    device: ReferenceDevice,
+    words: Int32Array,
+    buffers: readonly (ReferenceBuffer | undefined)[],
+    operations: ReadonlyMap<number, Operation>,
+  ) {
     this.device = device
     this.description = decodeProgram(words)
     const { tensors, dims } = this.description
     const maximal = tensors.map(({ shape }) => bindShape(shape, dims))
-    this.#steps = this.description.operations.map((_, index) => this.#readStep(index))
+    this.#steps = this.description.operations.map((_, index) => this.#readStep(index, operations))
     this.buffers = buffers
     this.inputOffsets = new Float64Array(tensors.length).fill(-1)
     const bytesOf = (index: number) =>
@@ -130,10 +134,10 @@ export class ReferenceProgram {
     return { dtype, shape, data: viewOf(dtype, this.#places[index]!, this.device, count) }
   }
 
-  #readStep(index: number): Step {
+  #readStep(index: number, known: ReadonlyMap<number, Operation>): Step {
     const { tensors, operations } = this.description
     const { opcode, operands, attributes: words } = operations[index]!
-    const operation = operationByOpcode.get(opcode)
+    const operation = known.get(opcode)
     const isWhole = operands.length === operation?.operands.length && words.length === operation.attributes.length
     if (!operation || !isWhole) {
       throw backendError('INVALID_PROGRAM', `operation ${index} of opcode ${opcode} is not known or not whole`, {
