@@ -28,21 +28,57 @@ inline __m256i widen_sums(__m256i sums, int factor) {
 
 inline Vec8 to_float(__m256i integers) { return {_mm256_cvtepi32_ps(integers)}; }
 
-// Products of one part of a block: vectors [begin, end) of a nibble plane with each row's integers.
+// Adds here and now: compilers that reassociate integer sums keep all products alive and spill them.
+inline void add_words(__m256i &sum, __m256i products) {
+  sum = _mm256_add_epi16(sum, products);
+  asm("" : "+x"(sum));
+}
+
+inline __m256i low_nibbles(__m256i bytes) { return _mm256_and_si256(bytes, _mm256_set1_epi8(15)); }
+inline __m256i high_nibbles(__m256i bytes) { return low_nibbles(_mm256_srli_epi16(bytes, 4)); }
+
+// 16-bit sums of the products of one part of a block, vectors [begin, end) of a nibble plane, with each row's integers.
 template <int rows, int parts>
-inline void plane_products(const std::uint8_t *plane, int begin, int end, const QuantizedBlock<parts> *const *blocks,
-                           __m256i *sums) {
-  const __m256i mask = _mm256_set1_epi8(15);
+inline void nibble_products(const std::uint8_t *plane, int begin, int end, const QuantizedBlock<parts> *const *blocks,
+                            __m256i *sums) {
 #pragma GCC unroll 4
   for (int v = begin; v < end; ++v) {
     const __m256i bytes = load_bytes(plane + 32 * v);
-    const __m256i low = _mm256_and_si256(bytes, mask);
-    const __m256i high = _mm256_and_si256(_mm256_srli_epi16(bytes, 4), mask);
+    const __m256i low = low_nibbles(bytes), high = high_nibbles(bytes);
     for (int r = 0; r < rows; ++r) {
-      const __m256i first = _mm256_maddubs_epi16(low, four_integers(blocks[r]->integers + 8 * v));
-      sums[r] = v == begin ? first : _mm256_add_epi16(sums[r], first);
-      const __m256i second = _mm256_maddubs_epi16(high, four_integers(blocks[r]->integers + 8 * v + 4));
-      sums[r] = _mm256_add_epi16(sums[r], second);
+      const std::int8_t *integers = blocks[r]->integers + 8 * v;
+      const __m256i products = _mm256_maddubs_epi16(low, four_integers(integers));
+      if (v == begin) {
+        sums[r] = products;
+      } else {
+        add_words(sums[r], products);
+      }
+      add_words(sums[r], _mm256_maddubs_epi16(high, four_integers(integers + 4)));
+    }
+  }
+}
+
+// The same of two planes at once: each row's integers are loaded for both.
+template <int rows, int parts>
+inline void byte_products(const std::uint8_t *high_plane, const std::uint8_t *low_plane, int begin, int end,
+                          const QuantizedBlock<parts> *const *blocks, __m256i *high_sums, __m256i *low_sums) {
+#pragma GCC unroll 4
+  for (int v = begin; v < end; ++v) {
+    const __m256i high_bytes = load_bytes(high_plane + 32 * v), low_bytes = load_bytes(low_plane + 32 * v);
+#pragma GCC unroll 2
+    for (int half = 0; half < 2; ++half) {
+      const __m256i high = half == 0 ? low_nibbles(high_bytes) : high_nibbles(high_bytes);
+      const __m256i low = half == 0 ? low_nibbles(low_bytes) : high_nibbles(low_bytes);
+      for (int r = 0; r < rows; ++r) {
+        const __m256i integers = four_integers(blocks[r]->integers + 8 * v + 4 * half);
+        if (v == begin && half == 0) {
+          high_sums[r] = _mm256_maddubs_epi16(high, integers);
+          low_sums[r] = _mm256_maddubs_epi16(low, integers);
+        } else {
+          add_words(high_sums[r], _mm256_maddubs_epi16(high, integers));
+          add_words(low_sums[r], _mm256_maddubs_epi16(low, integers));
+        }
+      }
     }
   }
 }
@@ -63,7 +99,7 @@ inline void q4_tile(const std::uint8_t *panel, std::int64_t num_blocks, const Qu
     const Vec8 scale = load_half(reinterpret_cast<const std::uint16_t *>(panel));
     for (int p = 0; p < parts; ++p) {
       __m256i sums[rows];
-      plane_products<rows>(panel + q4_nibbles_offset, 4 / parts * p, 4 / parts * (p + 1), blocks, sums);
+      nibble_products<rows>(panel + q4_nibbles_offset, 4 / parts * p, 4 / parts * (p + 1), blocks, sums);
       for (int r = 0; r < rows; ++r) {
         totals[r] = totals[r] + (scale * splat(blocks[r]->scales[p])) * to_float(widen_sums(sums[r], 1));
       }
@@ -92,8 +128,8 @@ inline void q8_tile(const std::uint8_t *panel, std::int64_t num_blocks, const Qu
     const Vec8 scale = load_half(reinterpret_cast<const std::uint16_t *>(panel + 16 * b));
     for (int p = 0; p < parts; ++p) {
       __m256i high[rows], low[rows];
-      plane_products<rows>(high_plane + nibble_plane_bytes * b, 4 / parts * p, 4 / parts * (p + 1), blocks, high);
-      plane_products<rows>(low_plane + nibble_plane_bytes * b, 4 / parts * p, 4 / parts * (p + 1), blocks, low);
+      byte_products<rows>(high_plane + nibble_plane_bytes * b, low_plane + nibble_plane_bytes * b, 4 / parts * p,
+                          4 / parts * (p + 1), blocks, high, low);
       for (int r = 0; r < rows; ++r) {
         const __m256i sum = _mm256_add_epi32(widen_sums(high[r], 16), widen_sums(low[r], 1));
         const __m256i products = _mm256_add_epi32(sum, _mm256_set1_epi32(blocks[r]->offsets[p]));
@@ -122,8 +158,9 @@ inline void quantized_panel(const hass_cpu_linear_args &a, const std::uint8_t *p
     r += rows;
   };
   while (r + 4 <= row_end) step(RowCount<4>());
-  if (r + 2 <= row_end) step(RowCount<2>());
-  if (r < row_end) step(RowCount<1>());
+  if (r + 3 == row_end) step(RowCount<3>());
+  if (r + 2 == row_end) step(RowCount<2>());
+  if (r + 1 == row_end) step(RowCount<1>());
 }
 
 // Tile: the panel's outputs of each row, [rows][tile_stride].
