@@ -4,7 +4,7 @@ import { type TemplateValue, ValueWeights } from './template-values.js'
 
 /** Bounds of one rendering. What passes them is `HASS_ERR_TEMPLATE_LIMIT`. */
 export interface TemplateLimits {
-  /** Evaluated nodes, plus a share of the size of every value they give. Defaults to 2 000 000. */
+  /** Evaluated nodes, plus a share of the size of every value they give. Defaults to 500 000. */
   readonly maxSteps?: number
   /** UTF-16 units of the output and of any value on the way. Defaults to 16 Mi. */
   readonly maxLength?: number
@@ -50,8 +50,11 @@ export class BoundedInterpreter extends Interpreter {
 
   constructor(environment: Environment, limits: TemplateLimits) {
     super(environment)
-    this.limits = { maxSteps: 2_000_000, maxLength: 2 ** 24, maxDepth: 400, ...limits }
-    this.weights = new ValueWeights((found) => this.checkLength(found))
+    this.limits = { maxSteps: 500_000, maxLength: 2 ** 24, maxDepth: 400, ...limits }
+    this.weights = new ValueWeights(
+      (weight) => this.checkLength(weight),
+      (steps) => this.spend(steps),
+    )
   }
 
   /** Charges for work that is done outside of nodes. */
@@ -175,7 +178,8 @@ export class BoundedInterpreter extends Interpreter {
     const isFiltered = node.iterable.type === 'SelectExpression'
     const source = isFiltered ? node.iterable.lhs : (node.iterable as unknown as TemplateNode)
     const items = this.evaluate(source, environment)
-    this.spend(this.weights.itemCount(items))
+    // The library makes two scopes for every item before the first is looked at.
+    this.spend(8 * this.weights.itemCount(items))
     const iterable = isFiltered ? { ...node.iterable, lhs: evaluated(items) } : evaluated(items)
     return asNode({ ...node, iterable })
   }

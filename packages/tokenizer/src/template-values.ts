@@ -4,24 +4,26 @@ export type TemplateValue = ReturnType<Interpreter['evaluate']>
 
 /**
  * How large the values of a template are: characters of strings, one for everything else, containers with all they
- * hold. What a value prints as is a small multiple of its weight.
+ * hold and one for each item. What a value prints as is a small multiple of its weight.
  */
 export class ValueWeights {
   private readonly known = new WeakMap<object, number>()
   private readonly counted = new WeakMap<object, number>()
-  /** Values looked at and not yet charged for. */
   private visits = 0
 
-  /** @param checkWeight called with partial weights, so that a value which doubles itself is never walked to its end */
-  constructor(private readonly checkWeight: (weight: number) => void) {}
+  /**
+   * @param checkWeight called with partial weights, so that a value which doubles itself is never walked to its end
+   * @param spend called with the steps that looking at values takes
+   */
+  constructor(
+    private readonly checkWeight: (weight: number) => void,
+    private readonly spend: (steps: number) => void,
+  ) {}
 
   /** Steps to charge for a value. */
   cost(value: TemplateValue): number {
     const weight = this.weight(value)
-    const size = typeof value.value === 'string' ? weight >> 7 : this.itemCount(value) >> 4
-    const cost = size + (this.visits >> 4)
-    this.visits &= 15
-    return cost
+    return typeof value.value === 'string' ? weight >> 7 : this.itemCount(value) >> 4
   }
 
   weight(value: TemplateValue): number {
@@ -50,7 +52,7 @@ export class ValueWeights {
 
   /** Namespaces can be assigned to, so that nothing that holds one is remembered. */
   private measure(value: TemplateValue): { weight: number; isFixed: boolean } {
-    if (typeof value.value === 'string') return { weight: value.value.length + 1, isFixed: true }
+    if (typeof value.value === 'string') return { weight: value.value.length, isFixed: true }
     const items: unknown = value.value
     if (!Array.isArray(items) && !(items instanceof Map)) return { weight: 1, isFixed: true }
     const known = this.known.get(value)
@@ -59,9 +61,9 @@ export class ValueWeights {
     let isFixed = value.type !== 'NamespaceValue'
     if (items instanceof Map) for (const key of items.keys()) weight += (key as string).length
     for (const item of items.values() as Iterable<TemplateValue>) {
-      this.visits++
+      if (++this.visits % 8 === 0) this.spend(1)
       const measured = this.measure(item)
-      weight += measured.weight
+      weight += 1 + measured.weight
       isFixed &&= measured.isFixed
       this.checkWeight(weight)
     }
