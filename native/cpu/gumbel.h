@@ -1,14 +1,56 @@
-// The choice of stream 0 of the noise field; a unit is a row.
+// The choice by the noise field's stream 0; a unit is a row.
 #pragma once
 
+#include "noise.h"
 #include "ops.h"
 
 namespace hass {
 namespace {
 
+// No noise is larger: it belongs to the word 0 and is 22.87.
+constexpr double largest_gumbel = 22.875;
+
+// A logit at or below which nothing can win against `best`; rounding is covered by the slack.
+inline float losing_logit(double best, double inverse_temperature) {
+  const double bound = (best - largest_gumbel) / inverse_temperature;
+  const double slack = (bound < 0 ? -bound : bound) * 1e-6 + 1e-6 / inverse_temperature;
+  return inverse_temperature > 0 ? static_cast<float>(bound - slack) : -infinity;
+}
+
+inline std::uint32_t row_gumbel_arg_max(const float *x, std::int64_t size, double inverse_temperature,
+                                        NoiseRow noise) {
+  // The arg max goes first: its key is high, which spares most of the others their noise.
+  std::int64_t token = row_arg_max(x, size);
+  if (inverse_temperature == 0) return static_cast<std::uint32_t>(token);
+  double best = -static_cast<double>(infinity);
+  float floor = -infinity;
+  const auto offer = [&](std::int64_t v) {
+    const double value = static_cast<double>(x[v]) * inverse_temperature;
+    if (!(value + largest_gumbel >= best)) return;
+    const double key = value + noise.gumbel(v);
+    if (key > best || (key == best && v < token)) {
+      best = key;
+      token = v;
+      floor = losing_logit(best, inverse_temperature);
+    }
+  };
+  offer(token);
+  std::int64_t v = 0;
+  for (; v + 8 <= size; v += 8) {
+    if (!any(greater(load(x + v), splat(floor)))) continue;
+    for (std::int64_t i = v; i < v + 8; ++i) offer(i);
+  }
+  for (; v < size; ++v) offer(v);
+  // Nothing but NaN and -infinity: key == best is no choice.
+  return best > -static_cast<double>(infinity) ? static_cast<std::uint32_t>(token) : 0;
+}
+
 inline void run_gumbel_arg_max(const void *arguments, std::int64_t begin, std::int64_t end, void *) {
   const auto &a = *static_cast<const hass_cpu_gumbel_args *>(arguments);
-  for (std::int64_t r = begin; r < end; ++r) a.token[r] = row_arg_max(a.x + r * a.x_stride, a.columns);
+  for (std::int64_t r = begin; r < end; ++r) {
+    const NoiseRow noise{a.seeds[2 * r], a.seeds[2 * r + 1], a.positions[r]};
+    a.token[r] = row_gumbel_arg_max(a.x + r * a.x_stride, a.columns, a.inverse_temperature[r], noise);
+  }
 }
 
 }  // namespace
