@@ -1,10 +1,12 @@
 import type { DraftCandidates, DraftContext, DraftFrontier, DraftModel, ModelSequence, Token } from '@hass-engine/core'
-import { concat, linear } from './arithmetic.js'
+import { concat, linear, rowOf } from './arithmetic.js'
 import { type KvEntry, type LayerShape, type LayerWeights, runLayer } from './decoder-layer.js'
-import { embeddingOf, type OwnTargetWeights } from './own-target.js'
+import type { OwnTargetWeights } from './own-target.js'
 
 export interface OwnHeadWeights {
   readonly shape: LayerShape
+  /** `[vocabSize, hiddenSize]`, the copy in the head's own file: it may be rounded. Absent: the target's. */
+  readonly embedding?: Float32Array
   /** `[hiddenSize, 2 · hiddenSize]`: the embedding's half comes first. */
   readonly fc: { readonly weight: Float32Array; readonly bias?: Float32Array }
   readonly layer: LayerWeights
@@ -21,9 +23,10 @@ interface HeadRow {
 
 /**
  * The HASS draft head (hass paper, section 3; EAGLE's architecture): one decoder layer that reads the next token's
- * embedding beside the current feature, and predicts the next feature. Embedding and `lmHead` are the target's.
+ * embedding beside the current feature, and predicts the next feature. `lmHead` is the target's.
  */
 export function createOwnDraft(target: OwnTargetWeights, head: OwnHeadWeights, rank: RankCandidates): DraftModel {
+  const { embedding = target.embedding } = head
   return {
     createSequence: () => new OwnDraftSequence(),
     async begin(contexts, options) {
@@ -60,7 +63,7 @@ export function createOwnDraft(target: OwnTargetWeights, head: OwnHeadWeights, r
   }
 
   function runRow(token: Token, feature: Float32Array, context: readonly KvEntry[]): HeadRow {
-    const input = linear(head.fc.weight, concat(embeddingOf(target, token), feature), head.fc.bias)
+    const input = linear(head.fc.weight, concat(rowOf(embedding, token, feature.length), feature), head.fc.bias)
     const { x, entry } = runLayer(input, context.length, context, head.layer, head.shape)
     return { path: [...context, entry], feature: x }
   }

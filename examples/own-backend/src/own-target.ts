@@ -1,5 +1,5 @@
-import type { SequenceStep, TargetModel, TargetOutput, TargetSequence, Token } from '@hass-engine/core'
-import { linear, rmsNorm } from './arithmetic.js'
+import type { SequenceStep, TargetModel, TargetOutput, TargetSequence } from '@hass-engine/core'
+import { linear, rmsNorm, rowOf } from './arithmetic.js'
 import { type KvEntry, type LayerShape, type LayerWeights, runLayer } from './decoder-layer.js'
 import { featureRows, logitsRows } from './rows.js'
 
@@ -36,7 +36,7 @@ function forwardStep(step: SequenceStep, weights: OwnTargetWeights): TargetOutpu
   sequence.clearStep()
   const features = Array.from(step.tokens, (token, row) => {
     const path = sequence.pathOf(step.parents[row]!)
-    let x = embeddingOf(weights, token)
+    let x = rowOf(weights.embedding, token, weights.hiddenSize)
     const entries = weights.layers.map((layer, index) => {
       const context = path.map((entry) => entry[index]!)
       const result = runLayer(x, path.length, context, layer, weights.shape)
@@ -50,10 +50,6 @@ function forwardStep(step: SequenceStep, weights: OwnTargetWeights): TargetOutpu
     features: featureRows(features, weights.hiddenSize),
     logits: logitsRows(features.length, weights.vocabSize, (row) => linear(weights.lmHead, features[row]!)),
   }
-}
-
-export function embeddingOf({ embedding, hiddenSize }: OwnTargetWeights, token: Token): Float32Array {
-  return embedding.slice(token * hiddenSize, (token + 1) * hiddenSize)
 }
 
 /** Keys and values of one token in all layers. */
