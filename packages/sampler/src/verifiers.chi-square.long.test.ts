@@ -12,6 +12,8 @@ const moreSettings: Record<string, SamplerOptions> = {
   'temperature 0.3': { temperature: 0.3 },
   'temperature 0.5': { temperature: 0.5 },
   'temperature 1.5': { temperature: 1.5 },
+  minP: { temperature: 1.5, minP: 0.2 },
+  typicalP: { temperature: 1, typicalP: 0.7 },
   topK: { temperature: 1, topK: 2 },
   topP: { temperature: 0.7, topP: 0.9 },
   repetitionPenalty: { temperature: 1, repetitionPenalty: 1.5 },

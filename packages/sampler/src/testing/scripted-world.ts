@@ -55,6 +55,9 @@ export const treeShapes: readonly TreeShape[] = [
   { name: 'duplicates', branching: [2, 2], hasDuplicates: true },
 ]
 
+/** What the quick tests run: the wide tree is the first level of the bushy one. */
+export const quickShapes = treeShapes.filter(({ name }) => name !== 'wide')
+
 /** Drafts a tree of a shape: plain by log q, coupled by log q + the target's own noise (hass.md §4). */
 export function draftTreeOf(shape: TreeShape, context: readonly Token[], noise: NoiseField | undefined): DraftTree {
   if (noise) return growTree(shape, context, noise)
@@ -178,7 +181,13 @@ export function exactContinuations(options: SamplerOptions, length: number): Map
   return new Map(open.map(({ context, prob }) => [context.slice(prompt.length).join(), prob]))
 }
 
-/** What the token would be without any draft. */
+/** The exact probability of every token after a context. */
+export function exactNext(options: SamplerOptions, context: readonly Token[]): Map<string, number> {
+  const probs = naiveProbs(targetTable[context.at(-1)!]!, options, context)
+  return new Map(probs.map((prob, token) => [`${token}`, prob]))
+}
+
+/** The tokens that are emitted without any draft. */
 export function plainTokens(options: SamplerOptions, seed: number, length: number): Token[] {
   const sampler = createSampler({ ...options, seed })
   const context = [...prompt]

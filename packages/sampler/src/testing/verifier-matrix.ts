@@ -19,8 +19,7 @@ export const losslessRules: Record<string, (noise: NoiseField) => Verifier<'loss
 export const settings: Record<string, SamplerOptions> = {
   'temperature 1': { temperature: 1 },
   'temperature, topK, topP': { temperature: 1.2, topK: 4, topP: 0.8 },
-  minP: { temperature: 1.5, minP: 0.2 },
-  typicalP: { temperature: 1, typicalP: 0.7 },
+  'minP, typicalP': { temperature: 1.5, minP: 0.1, typicalP: 0.8 },
   'penalties, bias and ban': {
     temperature: 0.9,
     repetitionPenalty: 1.6,
@@ -40,11 +39,13 @@ export async function testRule(
   options: SamplerOptions,
   experiment: { readonly shape: TreeShape; readonly isCoupled: boolean; readonly samples: number },
 ): Promise<ChiSquare> {
+  // Probabilities know no seed: a rule that asks for nothing else can do with one sampler for all samples.
+  const shared = rule === 'exactMatch' ? undefined : createSampler({ ...options, seed: 0 })
   const counts = await countContinuations({
     ...experiment,
     length,
     create(seed, noise) {
-      const sampler = createSampler({ ...options, seed })
+      const sampler = shared ?? createSampler({ ...options, seed })
       return {
         verifier: losslessRules[rule]!(noise),
         target: (tree, history) => scriptedTarget(sampler, tree, history),
