@@ -6,7 +6,8 @@ const below = {
   'draft-tree': ['core'],
   sampler: ['core'],
   kernels: ['core'],
-  engine: ['core', 'tokenizer', 'weights', 'draft-tree', 'sampler', 'kernels'],
+  models: ['core', 'weights', 'kernels', 'draft-tree', 'sampler'],
+  engine: ['core', 'tokenizer', 'weights', 'draft-tree', 'sampler', 'kernels', 'models'],
 }
 
 const direction = Object.entries(below).map(([name, allowed]) => ({

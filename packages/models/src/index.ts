@@ -1,0 +1,5 @@
+export * from './errors.js'
+export type { ActivationBlock, CacheDType } from './passes/decoder-runtime.js'
+export { createTargetModel, type DeviceTargetModel, type TargetModelOptions } from './target-model.js'
+export type { DeviceSequence, ForkOptions } from './target-sequence.js'
+export type { ConvertedTensor, Precision } from './weights/upload-weights.js'

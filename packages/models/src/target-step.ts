@@ -1,0 +1,83 @@
+import type { LogitsRows, SequenceStep, TargetModel, TargetOutput, Token } from '@hass-engine/core'
+import type { OutputHandle } from '@hass-engine/kernels'
+import { createLogitsRows } from '@hass-engine/sampler'
+import { StepRows } from './passes/step-rows.js'
+import type { DeviceSequence } from './target-sequence.js'
+
+/** One step of a sequence, and what the device has computed of it. */
+export class TargetStep implements TargetOutput {
+  readonly sequence: DeviceSequence
+  readonly tokens: Uint32Array
+  readonly logits: DeviceLogits
+  readonly features: DeviceFeatures
+  readonly #asked: 'all' | 'last' | 'none'
+
+  constructor(step: SequenceStep, sequence: DeviceSequence, model: TargetModel) {
+    this.sequence = sequence
+    this.tokens = Uint32Array.from(step.tokens)
+    this.#asked = step.logits ?? 'all'
+    this.logits = new DeviceLogits(this.rows, model.vocabSize)
+    this.features = new DeviceFeatures(this.rows, model.hiddenSize, 'features')
+  }
+
+  get rows(): number {
+    return this.tokens.length
+  }
+
+  asksFor(row: number): boolean {
+    return this.#asked === 'all' || (this.#asked === 'last' && row === this.rows - 1)
+  }
+
+  /** The pass has ended; one that failed leaves nothing behind. */
+  end(hasFailed: boolean): void {
+    if (hasFailed) this.expire()
+    this.sequence.end(hasFailed)
+  }
+
+  expire(): void {
+    this.logits.values.expire()
+    this.features.expire()
+  }
+}
+
+class DeviceFeatures extends StepRows {
+  get hiddenSize(): number {
+    return this.columns
+  }
+}
+
+class DeviceLogits implements LogitsRows {
+  readonly values: StepRows
+  readonly #choices: Uint32Array
+
+  constructor(rows: number, vocabSize: number) {
+    this.values = new StepRows(rows, vocabSize, 'logits')
+    this.#choices = new Uint32Array(rows)
+  }
+
+  get rows(): number {
+    return this.values.rows
+  }
+
+  get vocabSize(): number {
+    return this.values.columns
+  }
+
+  attach(row: number, output: OutputHandle, at: number, choice: Token): void {
+    this.values.attach(row, output, at)
+    this.#choices[row] = choice
+  }
+
+  argMax(row: number): Token {
+    this.values.check(row)
+    return this.#choices[row]!
+  }
+
+  gumbelArgMax(row: number, choice: { temperature: number; seed: bigint; position: number }): Token | Promise<Token> {
+    return createLogitsRows(this.read(row), this.vocabSize).gumbelArgMax(0, choice)
+  }
+
+  read(row: number): Float32Array {
+    return this.values.read(row)
+  }
+}

@@ -1,0 +1,105 @@
+import type { Device, DeviceDType, DeviceTensor, WeightFormat, WeightSource } from '@hass-engine/kernels'
+import { weightFormats } from '@hass-engine/kernels'
+import type { TensorSource } from '@hass-engine/weights'
+
+/** A tensor that the device does not hold exactly as its file says. */
+export interface ConvertedTensor {
+  readonly name: string
+  /** Of the parts that were stacked, in order. */
+  readonly formats: readonly string[]
+  readonly dtype: DeviceDType
+  /** Largest absolute difference of an element. */
+  readonly maxError: number
+}
+
+/** How exactly a device holds a model's weights. */
+export interface Precision {
+  readonly isExact: boolean
+  readonly converted: readonly ConvertedTensor[]
+}
+
+export interface UploadedWeights {
+  /** By name; projections that are computed together are one tensor. */
+  readonly tensors: Map<string, DeviceTensor>
+  readonly precision: Precision
+}
+
+export interface UploadWeightsOptions {
+  /** What matrices are kept as. Defaults to what their format maps onto best. */
+  readonly dtype?: DeviceDType
+  readonly signal?: AbortSignal
+}
+
+/** Parts that become one matrix, stacked in this order: one linear reads its input once. */
+const stacks: Readonly<Record<string, readonly string[]>> = {
+  'self_attn.qkv_proj': ['self_attn.q_proj', 'self_attn.k_proj', 'self_attn.v_proj'],
+  'mlp.gate_up_proj': ['mlp.gate_proj', 'mlp.up_proj'],
+}
+
+/**
+ * Copies tensors onto a device, one after the other. If one fails, or the signal is aborted, those before it are freed.
+ *
+ * @param sources by canonical name
+ */
+export async function uploadWeights(
+  device: Device,
+  sources: ReadonlyMap<string, TensorSource>,
+  options: UploadWeightsOptions = {},
+): Promise<UploadedWeights> {
+  const { dtype, signal } = options
+  const tensors = new Map<string, DeviceTensor>()
+  try {
+    for (const [name, parts] of stackParts(sources)) {
+      signal?.throwIfAborted()
+      const isMatrix = parts[0]!.shape.length === 2
+      tensors.set(name, await device.upload(parts.map(weightSource), isMatrix && dtype ? { dtype } : {}))
+    }
+  } catch (error) {
+    for (const tensor of tensors.values()) tensor.dispose()
+    throw error
+  }
+  return { tensors, precision: precisionOf(tensors) }
+}
+
+/** How exactly tensors are held, by what was said when they were uploaded. */
+export function precisionOf(tensors: ReadonlyMap<string, DeviceTensor>): Precision {
+  const converted = [...tensors].flatMap(([name, { dtype, conversion }]): ConvertedTensor[] => {
+    const { isExact, formats, maxError } = conversion
+    return isExact ? [] : [{ name, formats, dtype, maxError }]
+  })
+  return { isExact: converted.length === 0, converted }
+}
+
+/** The tensor as the device takes it; formats that it does not know are read as numbers. */
+export function weightSource(source: TensorSource): WeightSource {
+  const isKnown = !source.quantization || source.quantization.format === 'ggml'
+  const format = isKnown ? weightFormats.find((known) => known === source.dtype) : undefined
+  return { name: source.name, format: format ?? 'F32', shape: source.shape, data: rowReader(source, format) }
+}
+
+/** Reads the whole tensor when its first rows are asked for: it is in memory for as long as it is being uploaded. */
+function rowReader(source: TensorSource, format: WeightFormat | undefined): WeightSource['data'] {
+  let bytes: Uint8Array | undefined
+  return async (firstRow, numRows) => {
+    bytes ??= format ? await source.read() : new Uint8Array((await source.readFloat32()).buffer)
+    const rowBytes = bytes.byteLength / source.shape[0]!
+    return bytes.subarray(firstRow * rowBytes, (firstRow + numRows) * rowBytes)
+  }
+}
+
+function stackParts(sources: ReadonlyMap<string, TensorSource>): Map<string, TensorSource[]> {
+  const stacked = new Map<string, TensorSource[]>()
+  for (const [name, source] of sources) {
+    const [whole, parts] = Object.entries(stacks).find(([, names]) => names.some((part) => name.includes(part))) ?? []
+    if (!whole || !parts) {
+      stacked.set(name, [source])
+    } else if (name.includes(parts[0]!)) {
+      const names = parts.map((part) => name.replace(parts[0]!, part))
+      stacked.set(
+        name.replace(parts[0]!, whole),
+        names.map((part) => sources.get(part)!),
+      )
+    }
+  }
+  return stacked
+}
