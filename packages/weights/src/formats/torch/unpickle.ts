@@ -45,6 +45,10 @@ export interface Unpickled {
 }
 
 const mark = Symbol('mark')
+const maxLineLength = 256
+/** Tensors in dictionaries nest about five deep. */
+const maxOpenMarks = 256
+
 type StackItem = PickleValue | typeof mark
 
 /**
@@ -62,6 +66,7 @@ export function unpickle(bytes: Uint8Array, start: number, options: UnpickleOpti
 class PickleMachine {
   readonly #stack: StackItem[] = []
   readonly #memo = new Map<number, PickleValue>()
+  #openMarks = 0
   readonly #view: DataView
   readonly #text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
@@ -98,6 +103,8 @@ class PickleMachine {
   }
 
   pushMark(): void {
+    this.#openMarks++
+    if (this.#openMarks > maxOpenMarks) this.fail(`nests more than ${maxOpenMarks} deep`)
     this.#stack.push(mark)
   }
 
@@ -118,6 +125,7 @@ class PickleMachine {
     if (index < 0) this.fail('has no mark where one is needed')
     const items = this.#stack.splice(index) as PickleValue[]
     items.shift()
+    this.#openMarks--
     return items
   }
 
@@ -216,9 +224,12 @@ class PickleMachine {
 
   /** Text up to a line feed; module and attribute names are short. */
   #line(): string {
-    const limit = this.at + 256
-    const end = this.bytes.subarray(0, limit).indexOf(0x0a, this.at)
-    if (end < 0) this.fail('has a global whose name does not end')
+    const end = this.bytes.subarray(0, this.at + maxLineLength).indexOf(0x0a, this.at)
+    if (end < 0) {
+      // Complains that the pickle is cut, if it is.
+      this.#take(maxLineLength)
+      this.fail('has a global whose name does not end')
+    }
     const text = this.text(end - this.at)
     this.at = end + 1
     return text
