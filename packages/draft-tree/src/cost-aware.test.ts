@@ -127,7 +127,7 @@ describe('costAware', () => {
 
   it('learns from a tree that it did not make', () => {
     const policy = costAware({ costs: free })
-    const tree: DraftTree = createDraftTree([7, 1, 2, 3], [-1, 0, 0, 1], [0, -0.7, -0.7, -1.4])
+    const tree: DraftTree = createDraftTree([7, 1, 2, 3, 4], [-1, 0, 0, 1, 2], [0, -0.7, -0.7, -1.4, -0.9])
     for (let i = 0; i < 100; i++) policy.observe(tree, { path: Uint32Array.of(0, 1), bonusToken: 8 })
     const [, first, , third] = policy.acceptance(tree)
     expect(third! / first!).toBeLessThan(0.2)
@@ -152,6 +152,37 @@ describe('costAware', () => {
       policy.observe(tree, { path: Uint32Array.of(0, 1), bonusToken: 9 })
     }
     expect(draft(policy, rows, cycle).frontiers).toHaveLength(1)
+  })
+
+  it('drafts on behind a modest level if the next was good so far', () => {
+    const levels = [
+      [0.9, 0.001],
+      [0.5, 0.45],
+    ]
+    const rows = (level: number, count: number, width: number) => evenRows(levels[level] ?? [0])(level, count, width)
+    const policy = costAware({ topK: 2, depth: 1 })
+    const learned = { root: 7, costs: linearCosts(0.01, 10, 6) }
+    expect(draft(policy, rows, learned).frontiers).toHaveLength(2)
+    for (let i = 0; i < 20; i++) {
+      policy.observe(draft(policy, rows, learned).tree, { path: Uint32Array.of(0), bonusToken: 9 })
+    }
+    const timid = () => draft(policy, evenRows([0.6, 0.001]), { root: 7, costs: linearCosts(0.01, 10, 4) })
+    expect(timid().frontiers[0]!.tokens).toHaveLength(1)
+  })
+
+  it('lives with rows that nothing can come to, and with passes that never come', () => {
+    // Two rows are measured as cheaper than one: the second, of probability zero, comes along.
+    const costs = { verify: { rows: [1], ms: [10] }, draft: { rows: [1, 2], ms: [1, 0.1] } }
+    const policy = costAware({ topK: 2, depth: 2, costs })
+    const builder = policy.start({ root: 7 })
+    const rows = { rows: 1, width: 2, tokens: Uint32Array.of(1, 2), logProbs: Float32Array.of(-0.1, -800) }
+    expect(builder.expand(rows).tokens).toHaveLength(2)
+    const second = { rows: 2, width: 1, tokens: Uint32Array.of(3, 4), logProbs: Float32Array.of(-0.1, -0.1) }
+    expect(builder.expand(second).tokens.length).toBeGreaterThan(0)
+    const tree = builder.finish()
+    expect(faultsOf(tree)).toEqual([])
+    policy.observe(tree, { path: Uint32Array.of(0, 1, 2), bonusToken: 9 })
+    expect(policy.acceptance(tree)[2]).toBeGreaterThan(0.5)
   })
 
   it('accepts costs as an option, and machines that take no time', () => {

@@ -108,7 +108,9 @@ describe('mergePolicies', () => {
   it('needs no draft model where none of its policies does', () => {
     const policy = mergePolicies([ngram(), ngram({ minMatch: 1 })])
     expect(policy.width).toBe(0)
-    expect(policy.start({ root: 2, history }).finish().tokens[1]).toBe(3)
+    const builder = policy.start({ root: 2, history })
+    expect(builder.expand(evenRows([])(0, 1, 0)).tokens).toHaveLength(0)
+    expect(builder.finish().tokens[1]).toBe(3)
   })
 
   it('shows each policy its own tree, and an unknown tree to all', () => {

@@ -27,6 +27,8 @@ describe('ngram', () => {
 
   it('looks at the latest matches, no more than asked for', () => {
     expect([...lookup([1, 2, 7, 1, 2, 8, 1, 2], { depth: 1, matches: 1, maxMatch: 2 }).tokens]).toEqual([2, 8])
+    const two = [6, 1, 2, 7, 1, 2, 8, 5, 1, 2]
+    expect([...lookup(two, { depth: 1, matches: 1, maxMatch: 3 }).tokens]).toEqual([2, 8])
     expect([...lookup([1, 2, 7, 0, 1, 2], { window: 3 }).tokens]).toEqual([2])
   })
 
