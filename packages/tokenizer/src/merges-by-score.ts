@@ -42,10 +42,7 @@ export function mergesByScore(
     pairs.sort((a, b) => a.leftId - b.leftId || a.rightId - b.rightId)
     for (const { left, right } of pairs) merges.push({ left, right, score: scores[id]! })
   })
-  merges.sort((a, b) => b.score - a.score || length(b.left) - length(a.left) || length(b.right) - length(a.right))
+  // Equal scores (runs of spaces all have the lowest) stay in the vocabulary's order.
+  merges.sort((a, b) => b.score - a.score)
   return merges.map(({ left, right }) => [left, right])
-}
-
-function length(text: string): number {
-  return [...text].length
 }
