@@ -116,8 +116,11 @@ export class Program implements AsyncDisposable {
       const promise = attempt(what, () => addon.runProgram(handle, sizes, this.#parameters, runId))
       signal?.addEventListener('abort', cancel, { once: true })
       await promise
+      // A run that was quicker than its cancellation still rejects: what an aborted signal means shall not be a race.
+      signal?.throwIfAborted()
     } catch (error) {
-      if (signal?.aborted && (error as { code?: unknown }).code === 'HASS_ERR_CANCELLED') throw signal.reason
+      const isCancelled = (error as { code?: unknown })?.code === 'HASS_ERR_CANCELLED'
+      if (signal?.aborted && (isCancelled || error === signal.reason)) throw signal.reason
       throw translateBackendError(error, what)
     } finally {
       signal?.removeEventListener('abort', cancel)
