@@ -103,7 +103,7 @@ export class CandidateTree {
     if (this.count + limit > this.tokens.length) this.#grow(this.count + limit)
     for (let rank = 0; rank < width; rank++) {
       const token = candidates.tokens[start + rank]
-      // The sum is rounded as float32 arithmetic rounds it: ties must be the same ties.
+      // Rounded before it is judged: a sum beyond float32 is -Infinity once it is stored.
       const score = Math.fround(parentScore + Math.min(candidates.logProbs[start + rank] ?? Number.NaN, 0))
       if (token === undefined || !(score > -Infinity) || this.#holds(token, from)) continue
       this.tokens[this.count] = token

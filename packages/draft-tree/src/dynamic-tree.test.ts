@@ -86,6 +86,17 @@ describe('dynamicTree', () => {
     expect([...tree.logProbs]).toEqual([0, one, Math.fround(one + one), Math.fround(Math.fround(one + one) + one)])
   })
 
+  it('leaves out what has no float32 log-probability', () => {
+    const { tree } = draft(dynamicTree({ topK: 1, depth: 1 }), (level) => ({
+      rows: 1,
+      width: 1,
+      tokens: Uint32Array.of(level),
+      logProbs: Float32Array.of(-3e38),
+    }))
+    expect(faultsOf(tree)).toEqual([])
+    expect([...tree.tokens]).toEqual([7, 0])
+  })
+
   it('leaves out twins, zero probabilities and NaN', () => {
     const { tree } = draft(dynamicTree({ topK: 4, depth: 0 }), () => ({
       rows: 1,
