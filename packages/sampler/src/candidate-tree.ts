@@ -4,7 +4,7 @@ import { type DraftTree, InvalidArgumentError, type Token } from '@hass-engine/c
  * A draft tree as verification sees it: nodes that spell the same text are one candidate, so siblings with equal
  * tokens are tried once and their children belong together.
  */
-export interface CandidateTree {
+interface CandidateTree {
   /** The children of the candidate that `nodes` are, by token, in the order in which they stand in the tree. */
   children(nodes: readonly number[]): Map<Token, number[]>
   /** `[depth + 1]`, the nodes from the root to `node`. */

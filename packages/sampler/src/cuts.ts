@@ -61,7 +61,7 @@ export function minP(p: number): LogitsProcessor {
 
 /**
  * Keeps the tokens whose surprise is closest to the entropy until their probability reaches `p`: locally typical
- * sampling (arXiv 2202.00666, equation 3).
+ * sampling (arXiv 2202.00666).
  */
 export function typicalP(p: number): LogitsProcessor {
   const select = createSelector()

@@ -1,5 +1,5 @@
 /** Four 32-bit words: a counter, or what became of it. */
-export type Words = Uint32Array | Int32Array
+type Words = Uint32Array | Int32Array
 
 // The constants of Philox 4x32 (Salmon, Moraes, Dror, Shaw: Parallel Random Numbers: As Easy as 1, 2, 3, SC 2011).
 const multiplier0 = 0xd2511f53

@@ -7,9 +7,9 @@ export interface RecursiveRejectionOptions {
 }
 
 /**
- * The reference's rule for sampled drafts (EAGLE, arXiv 2401.15077, section 3.3, with a deterministic draft): children are tried
- * in tree order, each accepted with its target probability; a rejected one is removed and the rest renormalised. When
- * none is accepted the bonus token comes from what is left.
+ * The rule of EAGLE and HASS for sampled drafts (arXiv 2408.15766; speculative sampling with a draft that
+ * is certain of each candidate): children are tried in tree order, each accepted with its target probability; a
+ * rejected one is removed and the rest renormalised. When none is accepted the bonus token comes from what is left.
  *
  * Unlike the published code it draws the bonus token after full acceptance from the processed distribution too.
  */

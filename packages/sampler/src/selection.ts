@@ -11,7 +11,7 @@ const sortLimit = 128
  * @param weights `[vocabSize] float64`. Defaults to 1 for each token
  * @param floor a key of which the caller knows that the last kept token does not lie below. Defaults to none
  */
-export type Selector = (
+type Selector = (
   logits: Float64Array,
   keys: Float64Array,
   target: number,
