@@ -17,7 +17,7 @@ const environment = {
   // A refused allocation is an answer here, not an end.
   ASAN_OPTIONS: 'allocator_may_return_null=1:detect_leaks=1:halt_on_error=1',
   UBSAN_OPTIONS: 'print_stacktrace=1:halt_on_error=1',
-  TSAN_OPTIONS: 'halt_on_error=1:second_deadlock_stack=1',
+  TSAN_OPTIONS: 'allocator_may_return_null=1:halt_on_error=1:second_deadlock_stack=1',
 }
 
 const [mode = 'address', ...rest] = process.argv.slice(2)
