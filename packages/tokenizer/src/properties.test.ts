@@ -73,7 +73,9 @@ describe.each(listGolden('tokenizers', /\.json$/))('%s', (file) => {
       fc.property(
         fc.array(fc.nat({ max: tokenizer.vocabSize - 1 }), { maxLength: 30 }),
         fc.boolean(),
-        (ids, skipSpecialTokens) => {
+        (anyIds, skipSpecialTokens) => {
+          // A run of byte tokens that turns invalid half-way is the exception: see decoder.test.ts.
+          const ids = anyIds.filter((id) => !/^<0x..>$/.test(tokenizer.idToToken(id) ?? ''))
           const decoder = tokenizer.createStreamDecoder({ skipSpecialTokens })
           let streamed = ''
           ids.forEach((id, index) => {

@@ -1,0 +1,50 @@
+import { beforeAll, describe, expect, it } from 'vitest'
+import { listGolden, readGoldenJson } from '../../../test/support/golden.js'
+import { openVocabulary } from './test-vocabularies.js'
+import type { Tokenizer } from './tokenizer.js'
+
+/** Texts that make careless tokenizers quadratic. */
+const shapes: [string, (length: number) => string][] = [
+  ['one word', (length) => 'a'.repeat(length)],
+  ['one word of many letters', (length) => 'abcdefghijklmnopqrstuvwxyz'.repeat(length / 26)],
+  ['spaces', (length) => ' '.repeat(length)],
+  ['line ends and spaces', (length) => ' \n'.repeat(length / 2)],
+  ['digits', (length) => '1'.repeat(length)],
+  ['punctuation', (length) => '!'.repeat(length)],
+  ['capitals', (length) => 'A'.repeat(length)],
+  ['ideographs', (length) => '中'.repeat(length / 3)],
+  ['apostrophes', (length) => "'".repeat(length)],
+]
+
+describe.each(listGolden('tokenizers', /\.json$/))('%s', (file) => {
+  let tokenizer: Tokenizer
+  beforeAll(() => {
+    tokenizer = openVocabulary(readGoldenJson('tokenizers', file).source)
+  })
+
+  it.each(shapes)(
+    'takes linear time for %s',
+    async (_, make) => {
+      const time = async (length: number) => {
+        const text = make(length)
+        const times: number[] = []
+        for (let repeat = 0; repeat < 3; repeat++) {
+          const start = performance.now()
+          await tokenizer.encode(text)
+          times.push(performance.now() - start)
+        }
+        return Math.min(...times)
+      }
+      await time(2 ** 16)
+      const [once, twice] = [await time(2 ** 20), await time(2 ** 21)]
+      expect(twice).toBeLessThan(2.5 * once + 20)
+    },
+    120_000,
+  )
+
+  it('encodes a word of 10 MB and gives it back', async () => {
+    const text = 'ab'.repeat(5 * 2 ** 20)
+    const { ids } = await tokenizer.encode(text)
+    expect(tokenizer.decode(ids)).toBe(text)
+  }, 120_000)
+})
