@@ -8,7 +8,8 @@ import {
   readGoldenJson,
   readGoldenTensors,
 } from '../../../test/support/golden.js'
-import { createTargetModel, type DeviceTargetModel, loadTargetModel } from './target-model.js'
+import { createTargetModel, loadTargetModel } from './create-target-model.js'
+import type { DeviceTargetModel } from './target-model.js'
 import { expectClose, hiddenTolerance, logitsTolerance } from './testing/compare.js'
 import { deviceKinds, useDevice } from './testing/devices.js'
 import { decodeGreedily, prefill } from './testing/run-steps.js'

@@ -8,131 +8,22 @@ import {
   type TargetModel,
   type TargetOutput,
 } from '@hass-engine/core'
-import type { Device, DeviceDType, DeviceTensor } from '@hass-engine/kernels'
+import type { DeviceTensor } from '@hass-engine/kernels'
 import type { ModelConfig, OpenedModel } from '@hass-engine/weights'
-import { targetArchitecture } from './architectures/index.js'
-import { type ActivationBlock, type CacheDType, DecoderRuntime } from './passes/decoder-runtime.js'
+import type { DecoderRuntime } from './passes/decoder-runtime.js'
 import type { PassPart, RowBatch } from './passes/plan-passes.js'
 import { DeviceSequence } from './target-sequence.js'
 import { TargetStep } from './target-step.js'
-import { uploadRopeTable } from './weights/rope.js'
-import { type Precision, uploadWeights } from './weights/upload-weights.js'
+import type { Precision } from './weights/upload-weights.js'
 
-export interface TargetModelOptions {
-  readonly device: Device
-  /** What `openModel` returned. */
-  readonly model: OpenedModel
-  /** Tokens that the cache has room for, of all sequences. Defaults to the model's context, at most 4096. */
-  readonly cacheTokens?: number
-  /** Element type of cached keys and values. Defaults to `F16` for packed weights, else `F32`. */
-  readonly cacheDtype?: CacheDType
-  /** Rows of one pass; larger steps take several. Changes speed and memory only. Defaults to 512. */
-  readonly maxRows?: number
-  /** Elements of an activation that share an int8 scale where weights are packed; 0 keeps float32. Defaults to 32. */
-  readonly activationBlock?: ActivationBlock
-  /** What matrices are kept as. Defaults to what the file's formats map onto best. */
-  readonly weightDtype?: DeviceDType
-  /** Ends the loading; it rejects with `signal.reason`. */
-  readonly signal?: AbortSignal
-}
-
-const optionKeys = [
-  'device',
-  'model',
-  'cacheTokens',
-  'cacheDtype',
-  'maxRows',
-  'activationBlock',
-  'weightDtype',
-  'signal',
-]
-
-/** Logits are wide: more rows of them than a draft tree has are computed in several passes. */
-const maxLogitsRows = 64
-
-/** For tests: names that a forward pass gives to intermediate rows, and the device's outputs of the last pass. */
-export interface Observation {
-  observe(name: string, rows: Float32Array): void
-}
-
-/**
- * Loads a model onto a device: LLaMA 2 and 3, Qwen2 and Qwen3, from any file that `openModel` reads.
- *
- * @throws ModelUnsupportedError `HASS_ERR_MODEL_UNSUPPORTED`
- * @throws InvalidArgumentError `HASS_ERR_INVALID_ARGUMENT` for unknown options and numbers out of bounds
- */
-export function createTargetModel(options: TargetModelOptions): Promise<DeviceTargetModel> {
-  return loadTargetModel(options)
-}
-
-/** @internal `createTargetModel`, with intermediate rows shown to tests. */
-export async function loadTargetModel(options: TargetModelOptions, observer?: Observation): Promise<DeviceTargetModel> {
-  checkOptionKeys(options, optionKeys, 'createTargetModel')
-  const { device, model, weightDtype, signal, activationBlock = 32 } = options
-  const { config } = model
-  const architecture = targetArchitecture(config)
-  const cacheTokens = options.cacheTokens ?? Math.min(config.maxContext, 4096)
-  checkNumber(cacheTokens, 'cacheTokens', { min: 1, max: 2 ** 24, isInteger: true })
-  const maxRows = checkNumber(options.maxRows ?? 512, 'maxRows', { min: 1, max: 4096, isInteger: true })
-  const maxContext = Math.min(config.maxContext, cacheTokens)
-  const { tensors, precision } = await uploadWeights(device, withoutRopeFactors(model), {
-    ...(weightDtype && { dtype: weightDtype }),
-    ...(signal && { signal }),
-  })
-  try {
-    const ropeTable = await uploadRopeTable(device, model, maxContext)
-    tensors.set('rope', ropeTable)
-    const observed: string[] = []
-    const runtime = new DecoderRuntime({
-      device,
-      name: config.architecture,
-      config,
-      weights: tensors,
-      ropeTable,
-      cacheTokens,
-      cacheDtype: options.cacheDtype ?? defaultCacheDtype(tensors),
-      maxContext,
-      maxRows,
-      maxSelected: Math.min(maxRows, maxLogitsRows),
-      activationBlock,
-      build(pass, { selected }) {
-        const { graph, weights } = pass
-        const observe = (name: string, rows: typeof selected) => {
-          graph.output(name, rows)
-          observed.push(name)
-        }
-        const features = architecture(observer ? { ...pass, observe } : pass)
-        const lmHead = weights.find('lm_head.weight') ?? weights.get('embed_tokens.weight')
-        const logits = graph.linear(graph.gatherRows(features, selected), lmHead)
-        graph.output('features', features)
-        graph.output('logits', logits)
-        graph.output('argMax', graph.argMax(logits))
-      },
-    })
-    return new DeviceTargetModel({ model, tensors, precision, runtime, maxContext, observer, observed })
-  } catch (error) {
-    for (const tensor of tensors.values()) tensor.dispose()
-    throw error
-  }
-}
-
-function withoutRopeFactors({ tensors }: OpenedModel): OpenedModel['tensors'] {
-  return new Map([...tensors].filter(([name]) => name !== 'rope_factors.weight'))
-}
-
-function defaultCacheDtype(tensors: ReadonlyMap<string, DeviceTensor>): CacheDType {
-  const isPacked = [...tensors.values()].some(({ dtype }) => dtype === 'Q4' || dtype === 'Q8')
-  return isPacked ? 'F16' : 'F32'
-}
-
-interface TargetParts {
+export interface TargetParts {
   readonly model: OpenedModel
   readonly tensors: ReadonlyMap<string, DeviceTensor>
   readonly precision: Precision
   readonly runtime: DecoderRuntime
   readonly maxContext: number
-  readonly observer: Observation | undefined
-  readonly observed: readonly string[]
+  /** What is freed with the model. */
+  readonly disposables: readonly { dispose(): void }[]
 }
 
 /** A target on a device. Its sequences share one cache; a forward pass takes any mix of them. */
@@ -147,7 +38,7 @@ export class DeviceTargetModel implements TargetModel, AsyncDisposable {
   readonly opened: OpenedModel
   readonly #tensors: ReadonlyMap<string, DeviceTensor>
   readonly #runtime: DecoderRuntime
-  readonly #parts: TargetParts
+  readonly #disposables: TargetParts['disposables']
   #isDisposed = false
 
   /** @internal Use `createTargetModel`. */
@@ -160,7 +51,7 @@ export class DeviceTargetModel implements TargetModel, AsyncDisposable {
     this.precision = parts.precision
     this.#tensors = parts.tensors
     this.#runtime = parts.runtime
-    this.#parts = parts
+    this.#disposables = parts.disposables
   }
 
   /** Slots of the cache, one per token, and those that no sequence holds. */
@@ -193,10 +84,9 @@ export class DeviceTargetModel implements TargetModel, AsyncDisposable {
         for (const step of steps) opened.push(this.#open(step))
         await this.#run(opened, signal)
       } catch (error) {
-        for (const step of opened) step.end(true)
+        for (const step of opened) step.abandon()
         throw error
       }
-      for (const step of opened) step.end(false)
       return opened
     })
   }
@@ -205,8 +95,7 @@ export class DeviceTargetModel implements TargetModel, AsyncDisposable {
   dispose(): void {
     if (this.#isDisposed) return
     this.#isDisposed = true
-    this.#runtime.dispose()
-    for (const tensor of this.#tensors.values()) tensor.dispose()
+    for (const disposable of this.#disposables) disposable.dispose()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -253,9 +142,6 @@ export class DeviceTargetModel implements TargetModel, AsyncDisposable {
           if (step.asksFor(row)) step.logits.attach(row, outputs.logits!, selectedAt, choices[selectedAt++]!)
         }
         this.#runtime.keep(step.features, step.logits.values)
-      }
-      for (const name of this.#parts.observed) {
-        this.#parts.observer!.observe(name, outputs[name]!.readAll() as Float32Array)
       }
     }
   }

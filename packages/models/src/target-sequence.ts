@@ -24,8 +24,6 @@ export class DeviceSequence implements TargetSequence {
   /** @internal */
   readonly cached: CachedRows
   #step: OpenedStep | undefined
-  #isRunning = false
-  #isDisposed = false
 
   /** @internal Use `createSequence`. */
   constructor(model: TargetModel, cached: CachedRows) {
@@ -38,7 +36,6 @@ export class DeviceSequence implements TargetSequence {
   }
 
   commit(rows: ArrayLike<number>): void {
-    this.#checkIdle('committed')
     this.cached.commit(rows)
   }
 
@@ -54,33 +51,17 @@ export class DeviceSequence implements TargetSequence {
     return new DeviceSequence(this.model, this.cached.fork(length))
   }
 
-  /** Frees the cache, after the pass if one is running; a second call does nothing. */
+  /** Frees the cache, behind the pass if one is running; a second call does nothing. */
   dispose(): void {
-    this.#isDisposed = true
-    if (!this.#isRunning) this.cached.dispose()
+    this.cached.dispose()
   }
 
   /** @internal Opens a step's rows; the outputs of the step before it cannot be read any more. */
   begin(step: OpenedStep, parents: ArrayLike<number>): void {
-    this.#checkIdle('used in another pass')
     this.cached.checkLive()
     this.cached.close()
     this.#step?.expire()
     this.cached.open(parents)
     this.#step = step
-    this.#isRunning = true
-  }
-
-  /** @internal The step has been computed, or has failed: then nothing of it remains. */
-  end(hasFailed: boolean): void {
-    this.#isRunning = false
-    if (hasFailed) this.cached.close()
-    if (this.#isDisposed) this.cached.dispose()
-  }
-
-  #checkIdle(what: string): void {
-    if (this.#isRunning) {
-      throw new InvalidArgumentError(`A sequence cannot be ${what} while a pass over it is running: await the pass.`)
-    }
   }
 }

@@ -28,10 +28,10 @@ export class TargetStep implements TargetOutput {
     return this.#asked === 'all' || (this.#asked === 'last' && row === this.rows - 1)
   }
 
-  /** The pass has ended; one that failed leaves nothing behind. */
-  end(hasFailed: boolean): void {
-    if (hasFailed) this.expire()
-    this.sequence.end(hasFailed)
+  /** The pass has failed: nothing of the step remains. */
+  abandon(): void {
+    this.expire()
+    this.sequence.cached.close()
   }
 
   expire(): void {

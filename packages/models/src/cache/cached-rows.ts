@@ -12,6 +12,7 @@ export class CachedRows {
   #committed = new Uint32Array(64)
   #length = 0
   #open: OpenRow[] = []
+  #isHeld = false
   #isDisposed = false
 
   constructor(pool: SlotPool, maxLength: number) {
@@ -26,10 +27,6 @@ export class CachedRows {
 
   get numOpen(): number {
     return this.#open.length
-  }
-
-  get isDisposed(): boolean {
-    return this.#isDisposed
   }
 
   /** `[length]`, a view that the next `commit` makes invalid. */
@@ -86,6 +83,9 @@ export class CachedRows {
    */
   commit(rows: ArrayLike<number>): void {
     this.checkLive()
+    if (this.#isHeld) {
+      throw new InvalidArgumentError('A sequence cannot be committed while a pass over it is running: await the pass.')
+    }
     const kept = Array.from(rows)
     for (const [i, row] of kept.entries()) {
       const expected = kept[i - 1] ?? -1
@@ -118,13 +118,24 @@ export class CachedRows {
     return fork
   }
 
-  /** Gives all slots back; a second call does nothing. */
+  /** Gives all slots back, behind the pass that holds them if there is one; a second call does nothing. */
   dispose(): void {
-    if (this.#isDisposed) return
+    this.#isDisposed = true
+    if (this.#isHeld) return
     this.close()
     this.#pool.release(this.committed)
     this.#length = 0
-    this.#isDisposed = true
+  }
+
+  /** A pass over the open rows begins: their slots must stay theirs. */
+  hold(): void {
+    this.#isHeld = true
+  }
+
+  /** The pass has ended. */
+  letGo(): void {
+    this.#isHeld = false
+    if (this.#isDisposed) this.dispose()
   }
 
   /** @throws DisposedError */

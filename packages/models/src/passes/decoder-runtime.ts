@@ -1,9 +1,9 @@
 import {
   createGraph,
   type Device,
-  type DeviceDType,
   type DeviceTensor,
   type Dimension,
+  type Graph,
   type GraphTensor,
   type InputData,
   type Program,
@@ -14,6 +14,7 @@ import type { DecoderPass } from '../architectures/decoder.js'
 import { CachedRows } from '../cache/cached-rows.js'
 import { SlotPool } from '../cache/slot-pool.js'
 import { GraphWeights } from '../weights/graph-weights.js'
+import type { Observer } from './observer.js'
 import { passInputs } from './pass-inputs.js'
 import { type PassLimits, type PassPart, planPasses, type RowBatch } from './plan-passes.js'
 import type { StepRows } from './step-rows.js'
@@ -39,8 +40,17 @@ export interface DecoderRuntimeOptions {
   /** Most rows of a pass that `selected` names. */
   readonly maxSelected: number
   readonly activationBlock: ActivationBlock
+  readonly observer?: Observer
   /** Records the forward pass and names its outputs. */
-  readonly build: (pass: DecoderPass, dimensions: { rows: Dimension; selected: GraphTensor }) => void
+  readonly build: (pass: DecoderPass, selection: PassSelection) => void
+}
+
+/** The rows of a pass, and those of them that only some outputs are computed for. */
+export interface PassSelection {
+  readonly rows: Dimension
+  readonly selectedRows: Dimension
+  /** `[selectedRows] U32` */
+  readonly selected: GraphTensor
 }
 
 /** One pass over some rows of each batch, in the order of the parts. */
@@ -59,6 +69,8 @@ export class DecoderRuntime {
   readonly #limits: PassLimits
   readonly #program: Program
   readonly #caches: Readonly<Record<string, DeviceTensor>>
+  readonly #observer: Observer | undefined
+  readonly #observed: string[] = []
   /** Outputs of the last pass that may still be asked for. */
   #attached: StepRows[] = []
   #queue: Promise<unknown> = Promise.resolve()
@@ -67,6 +79,7 @@ export class DecoderRuntime {
     const { device, config, cacheTokens, cacheDtype, maxRows, maxSelected } = options
     this.pool = new SlotPool(cacheTokens)
     this.#maxContext = options.maxContext
+    this.#observer = options.observer
     this.#limits = {
       rows: maxRows,
       selected: maxSelected,
@@ -93,9 +106,10 @@ export class DecoderRuntime {
       context: graph.treeContext(rows, { maxSequences, maxContext: this.#limits.context }),
       ropeTable: graph.weight('rope', 'F32', options.ropeTable.shape),
       caches,
+      ...(options.observer && { observe: (name: string, tensor: GraphTensor) => this.#expose(graph, name, tensor) }),
     }
-    const selected = graph.input('selected', 'U32', [graph.dimension('selected', maxSelected)])
-    options.build(pass, { rows, selected })
+    const selectedRows = graph.dimension('selected', maxSelected)
+    options.build(pass, { rows, selectedRows, selected: graph.input('selected', 'U32', [selectedRows]) })
     this.#caches = Object.fromEntries(
       caches.flatMap(({ keys, values }) =>
         [keys, values].map(({ name }) => [name, device.allocate({ dtype: cacheDtype, shape })]),
@@ -128,14 +142,20 @@ export class DecoderRuntime {
     inputsOf: (parts: readonly PassPart[]) => Record<string, InputData>,
     signal?: AbortSignal,
   ): AsyncGenerator<PassResult> {
-    for (const parts of planPasses(batches, this.#limits)) {
-      for (const rows of this.#attached) rows.detach()
-      this.#attached = []
-      const outputs = await this.#program.run({
-        inputs: { ...passInputs(parts, batches), ...inputsOf(parts) },
-        ...(signal && { signal }),
-      })
-      yield { parts, outputs }
+    for (const { cached } of batches) cached.hold()
+    try {
+      for (const parts of planPasses(batches, this.#limits)) {
+        for (const rows of this.#attached) rows.detach()
+        this.#attached = []
+        const outputs = await this.#program.run({
+          inputs: { ...passInputs(parts, batches), ...inputsOf(parts) },
+          ...(signal && { signal }),
+        })
+        for (const name of this.#observed) this.#observer!.observe(name, outputs[name]!.readAll() as Float32Array)
+        yield { parts, outputs }
+      }
+    } finally {
+      for (const { cached } of batches) cached.letGo()
     }
   }
 
@@ -149,8 +169,14 @@ export class DecoderRuntime {
     return this.#caches[name]!
   }
 
+  /** Frees program and cache. */
   dispose(): void {
     this.#program.dispose()
     for (const cache of Object.values(this.#caches)) cache.dispose()
+  }
+
+  #expose(graph: Graph, name: string, tensor: GraphTensor): void {
+    graph.output(name, tensor)
+    this.#observed.push(name)
   }
 }
