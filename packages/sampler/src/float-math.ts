@@ -42,7 +42,7 @@ export function log(x: number): number {
     (2 / 3 +
       z * (2 / 5) +
       z2 * (2 / 7 + z * (2 / 9)) +
-      z4 * (2 / 11 + z * (2 / 13) + z2 * (2 / 15 + z * (2 / 17)) + z4 * (2 / 19 + z * (2 / 21) + z2 * (2 / 23))))
+      z4 * (2 / 11 + z * (2 / 13) + z2 * (2 / 15 + z * (2 / 17)) + z4 * (2 / 19 + z * (2 / 21))))
   const k = isSubnormal ? exponent - 54 : exponent
   return k * ln2High + (f - (s * (f - rest) - k * ln2Low))
 }

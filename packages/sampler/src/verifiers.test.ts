@@ -60,6 +60,12 @@ describe.each(Object.keys(rules))('%s', (name) => {
     expect(bonusToken).toBe(1)
   })
 
+  it('walks on through whichever of two equal siblings leads further', async () => {
+    const tree = createDraftTree([0, 1, 1, 1, 2, 1], [-1, 0, 0, 2, 1, 3])
+    const { path } = await create().verify({ tree, target: probsTarget(0, 1), rootPosition: 0 })
+    expect([...path]).toEqual([0, 2, 3, 5])
+  })
+
   it('is quick on a fan of twenty thousand equal siblings and on a long chain', async () => {
     const nodes = 20_000
     const target = probsTarget(0, 1)
