@@ -133,6 +133,7 @@ describe('readHuggingFaceConfig', () => {
     [{ quantization_config: { weight_block_size: [128] } }, 'HASS_ERR_MODEL_CONFIG'],
     [{ quantization_config: { weight_block_size: [0, 128] } }, 'HASS_ERR_MODEL_CONFIG'],
     [{ ...deepseek, n_routed_experts: 1e7 }, 'HASS_ERR_MODEL_CONFIG'],
+    [{ ...deepseek, attention_bias: true }, 'HASS_ERR_MODEL_CONFIG'],
     [{ ...deepseek, moe_layer_freq: 2 }, 'HASS_ERR_MODEL_CONFIG'],
     [{ ...deepseek, n_group: 3 }, 'HASS_ERR_MODEL_CONFIG'],
     [{ ...deepseek, scoring_func: 'relu' }, 'HASS_ERR_MODEL_CONFIG'],

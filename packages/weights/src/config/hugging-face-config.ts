@@ -130,6 +130,12 @@ function readRope(fields: ConfigFields): RopeConfig {
 }
 
 function readLatentAttention(fields: ConfigFields): LatentAttentionConfig {
+  if (fields.boolean('attention_bias', false)) {
+    fields.refuse(
+      'attention_bias',
+      'attention_bias is true, expected false: latent attention is computed without biases.',
+    )
+  }
   return {
     ...(fields.has('q_lora_rank') && { queryRank: fields.count('q_lora_rank') }),
     keyValueRank: fields.count('kv_lora_rank'),

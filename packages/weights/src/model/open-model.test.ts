@@ -104,6 +104,8 @@ describe('openModel', () => {
     await writeFile(join(folder, 'generation_config.json'), '{"eos_token_id":[3,2,"x",-1]}')
     const model = await openModel(folder)
     expect(model.config).toMatchObject({ eosTokenIds: [2, 3], bosTokenId: 1 })
+    await writeFile(join(folder, 'generation_config.json'), '{"eos_token_id":4}')
+    expect((await openModel(folder)).config.eosTokenIds).toEqual([2, 4])
     expect(model.tokenizer).toEqual({
       kind: 'folder',
       folder,
@@ -459,11 +461,12 @@ describe('openModel, GGUF', () => {
   async function write(
     architecture: string,
     more: Pair[] = [],
-    moreDims: Record<string, number[]> = {},
+    moreDims: Record<string, number[] | undefined> = {},
     data?: Float32Array,
   ) {
     let offset = 0
-    const tensors = Object.entries({ ...dims, ...moreDims }).map(([name, sizes]) => {
+    const tensors = Object.entries({ ...dims, ...moreDims }).flatMap(([name, sizes]) => {
+      if (!sizes) return []
       const tensor = { name, dims: sizes, type: 0, offset }
       offset += Math.ceil((elementCount(sizes) * 4) / 32) * 32
       return tensor
@@ -537,10 +540,17 @@ describe('openModel, GGUF', () => {
     ['a piece of a split model', 'llama', [['split.count', 2, (w) => w.uint(3, 2)]], {}, 'HASS_ERR_MODEL_CONFIG'],
     ['heads rotated in part', 'llama', [['llama.rope.dimension_count', 4, ggufUint32(2)]], {}, 'HASS_ERR_MODEL_CONFIG'],
     ['heads of odd size', 'llama', [['llama.attention.key_length', 4, ggufUint32(3)]], {}, 'HASS_ERR_MODEL_CONFIG'],
+    [
+      'no embedding',
+      'llama',
+      [['llama.vocab_size', 4, ggufUint32(10)]],
+      { 'token_embd.weight': undefined },
+      'HASS_ERR_MODEL_TENSORS',
+    ],
     ['unknown scaling', 'llama', [['llama.rope.scaling.type', 8, ggufString('longrope')]], {}, 'HASS_ERR_MODEL_CONFIG'],
     ['a tensor of no known name', 'llama', [], { 'blk.0.what.weight': [1] }, 'HASS_ERR_MODEL_TENSORS'],
     ['a tensor of no pattern', 'llama', [], { what: [1] }, 'HASS_ERR_MODEL_TENSORS'],
-  ] as [string, string, Pair[], Record<string, number[]>, string][])(
+  ] as [string, string, Pair[], Record<string, number[] | undefined>, string][])(
     'refuses %s',
     async (_, architecture, pairs, more, code) => {
       await expectRefusal(openModel(await write(architecture, pairs, more)), code)

@@ -102,7 +102,7 @@ function* expectAttention(config: ModelConfig, prefix: string): Expectations {
 }
 
 function* expectLatentAttention(config: ModelConfig, latent: LatentAttentionConfig, prefix: string): Expectations {
-  const { hiddenSize, heads, headSize, hasOutputBias } = config
+  const { hiddenSize, heads, headSize } = config
   const { queryRank, keyValueRank, ropeSize, plainSize, valueSize } = latent
   if (queryRank === undefined) {
     yield weight(`${prefix}.q_proj.weight`, heads * headSize, hiddenSize)
@@ -115,7 +115,6 @@ function* expectLatentAttention(config: ModelConfig, latent: LatentAttentionConf
   yield weight(`${prefix}.kv_a_layernorm.weight`, keyValueRank)
   yield weight(`${prefix}.kv_b_proj.weight`, heads * (plainSize + valueSize), keyValueRank)
   yield weight(`${prefix}.o_proj.weight`, hiddenSize, heads * valueSize)
-  if (hasOutputBias) yield weight(`${prefix}.o_proj.bias`, hiddenSize)
 }
 
 function* expectExperts(hiddenSize: number, config: ExpertsConfig, prefix: string): Expectations {

@@ -15,6 +15,9 @@ const valid: GgufToBuild = {
   pairs: [
     ['general.architecture', 8, ggufString('llama')],
     ['x.tokens', 9, ggufArray(8, 2, ggufString('a'), ggufString('é'))],
+    ['x.wide', 10, (writer) => writer.uint(7, 8)],
+    ['x.negative', 11, (writer) => writer.uint(-7, 8)],
+    ['x.no', 7, (writer) => writer.uint(0, 1)],
     ['x.nested', 9, ggufArray(9, 2, ggufArray(0, 0), ggufArray(4, 1, ggufUint32(7)))],
   ],
   tensors: [vector('a'), { name: 'b', dims: [32, 2], type: 8, offset: 32 }],
@@ -28,6 +31,9 @@ describe('openGguf', () => {
     expect([...metadata]).toEqual([
       ['general.architecture', 'llama'],
       ['x.tokens', ['a', 'é']],
+      ['x.wide', 7],
+      ['x.negative', -7],
+      ['x.no', false],
       ['x.nested', [[], [7]]],
     ])
     expect(tensors.get('a')).toMatchObject({ dtype: 'F32', shape: [8], byteLength: 32 })

@@ -444,7 +444,8 @@ describe('openTorch, legacy layout', () => {
   const legacy = (change: {
     magic?: number[]
     version?: number
-    isLittleEndian?: boolean
+    system?: (writer: PickleWriter) => PickleWriter
+    view?: object
     keys?: (writer: PickleWriter) => PickleWriter
     elements?: number
     tail?: number[]
@@ -456,9 +457,11 @@ describe('openTorch, legacy layout', () => {
       .proto()
       .int(change.version ?? 1001)
       .op('STOP')
-    const order = (change.isLittleEndian ?? true) ? 'NEWTRUE' : 'NEWFALSE'
-    writer.proto().op('EMPTY_DICT').string('little_endian').op(order).op('SETITEM').op('STOP')
-    writer.bytes(dict((inner) => inner.tensor(view)))
+    const isLittleEndian = (inner: PickleWriter) =>
+      inner.op('EMPTY_DICT').string('little_endian').op('NEWTRUE').op('SETITEM')
+    const system = change.system ?? isLittleEndian
+    system(writer.proto()).op('STOP')
+    writer.bytes(dict((inner) => inner.tensor({ ...view, ...change.view })))
     const keys = change.keys ?? ((inner) => inner.op('EMPTY_LIST').string('0').op('APPEND'))
     keys(writer.proto()).op('STOP')
     return writer
@@ -471,12 +474,15 @@ describe('openTorch, legacy layout', () => {
   it('reads tensors', async () => {
     const { tensors } = await open(legacy({}))
     expect([...(await tensors.get('w')!.readFloat32())]).toEqual([0, 1, 2, 3, 4, 5, 6, 7])
+    const part = await open(legacy({ view: { offset: 1, shape: [3], strides: [2] } }))
+    expect([...(await part.tensors.get('w')!.readFloat32())]).toEqual([1, 3, 5])
   })
 
   const refused: [what: string, bytes: Uint8Array, code: string][] = [
     ['another magic number', legacy({ magic: [0x4b, 1] }), 'HASS_ERR_TORCH_FILE'],
     ['another version', legacy({ version: 1000 }), 'HASS_ERR_TORCH_FILE'],
-    ['a big-endian file', legacy({ isLittleEndian: false }), 'HASS_ERR_TORCH_FILE'],
+    ['a big-endian file', legacy({ system: (w) => w.op('EMPTY_DICT') }), 'HASS_ERR_TORCH_FILE'],
+    ['no description of the machine', legacy({ system: (w) => w.op('NONE') }), 'HASS_ERR_TORCH_FILE'],
     ['keys that are no list', legacy({ keys: (w) => w.op('NONE') }), 'HASS_ERR_TORCH_FILE'],
     ['a key of no tensor', legacy({ keys: (w) => w.op('EMPTY_LIST').string('1').op('APPEND') }), 'HASS_ERR_TORCH_FILE'],
     ['a key that is a number', legacy({ keys: (w) => w.op('EMPTY_LIST').int(0).op('APPEND') }), 'HASS_ERR_TORCH_FILE'],

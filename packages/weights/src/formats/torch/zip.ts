@@ -114,9 +114,4 @@ class SourceReader extends yauzl.RandomAccessReader {
       .then(() => callback(null), callback)
       .catch(this.#reportCrash)
   }
-
-  /** There is nothing to close, and no stream is ever opened. */
-  override close(callback: (error: Error | null) => void): void {
-    callback(null)
-  }
 }
