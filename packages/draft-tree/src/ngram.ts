@@ -29,7 +29,7 @@ export interface NgramOptions {
  * Prompt lookup: proposes what followed the last tokens of the text where they occurred before. Needs no draft
  * model (`width` 0) but the cycle's `history`; without it the tree is the root alone.
  *
- * The longest match wins; one pass over the history per cycle, about a nanosecond a token. A node's probability is
+ * The longest match wins; one pass over the history per cycle, about two nanoseconds a token. A node's probability is
  * its share of the continuations times the acceptance rate of matches of its length, which `observe` measures.
  *
  * @throws InvalidArgumentError for an unknown option or a number out of bounds
