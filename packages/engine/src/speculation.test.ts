@@ -153,7 +153,9 @@ describe('Speculation', () => {
   })
 
   it('refuses an empty prompt and unknown options', () => {
-    const options = { target: target(), policy: chain({ depth: 2 }), verifier: exactMatch() }
+    const options = { target: target(), draft: heads.nan!(), policy: chain({ depth: 2 }), verifier: exactMatch() }
+    const { draft, ...withoutDraft } = options
+    expect(() => start(new Speculation(withoutDraft), [1])).toThrow(/policy chain needs a draft model/)
     expect(() => new Speculation({ ...options, temperature: 1 } as SpeculationOptions)).toThrow(
       /no option "temperature"/,
     )

@@ -9,6 +9,7 @@ import {
   type DraftTree,
   type ForwardOptions,
   type Frontier,
+  InvalidArgumentError,
   type TargetModel,
   type TargetOutput,
   type Token,
@@ -17,13 +18,13 @@ import {
   type Verdict,
   type Verifier,
 } from '@hass-engine/core'
-import { type SequenceOptions, SpeculativeSequence } from './speculative-sequence.js'
+import { type SequenceModels, type SequenceOptions, SpeculativeSequence } from './speculative-sequence.js'
 
 export interface SpeculationOptions {
   readonly target: TargetModel
   readonly policy: TreePolicy
   readonly verifier: Verifier
-  /** Not needed, and not run, where the policy's width is 0: it drafts from the text alone, or not at all. */
+  /** Not needed, and not run, where a policy's width is 0: it drafts from the text alone, or not at all. */
   readonly draft?: DraftModel
   /** Measured costs, for policies that weigh them. */
   readonly costs?: CostTables
@@ -37,10 +38,13 @@ export interface SpeculationCycle {
   readonly verdict: Verdict
   /** The accepted tokens and the bonus token. */
   readonly emitted: readonly Token[]
+  /** Milliseconds of the cycle's parts; sequences of one cycle share them. */
+  readonly draftMs: number
+  readonly verifyMs: number
 }
 
 export interface CycleOptions extends ForwardOptions {
-  /** Deepest tree wanted, by sequence: what the context or the wanted length leaves. Defaults to the context's rest. */
+  /** Deepest tree wanted, by sequence: what the wanted length leaves. Defaults to the context's rest. */
   readonly maxDepths?: readonly number[]
   /** Emitted tokens per millisecond so far, for policies that weigh costs. */
   readonly rate?: number
@@ -58,79 +62,120 @@ const optionKeys = ['target', 'policy', 'verifier', 'draft', 'costs', 'prefillCh
  */
 export class Speculation {
   readonly #options: SpeculationOptions
-  readonly #draftModel: DraftModel | undefined
   readonly #prefillChunk: number
 
   constructor(options: SpeculationOptions) {
     checkOptionKeys(options, optionKeys, 'Speculation')
     this.#prefillChunk = checkNumber(options.prefillChunk ?? 512, 'prefillChunk', { min: 1, isInteger: true })
-    this.#draftModel = options.policy.width > 0 ? options.draft : undefined
     this.#options = options
   }
 
-  /** Begins a sequence; nothing is computed before `prefill`. */
-  createSequence(options: SequenceOptions): SpeculativeSequence {
-    checkOptionKeys(options, ['tokens', 'choices', 'coupling'], 'createSequence')
-    return new SpeculativeSequence(options, this.#options.target.createSequence(), this.#draftModel?.createSequence())
+  /**
+   * Begins a sequence; nothing is computed before `prefill`.
+   *
+   * @param models caches that hold rows of the prompt already, the same number of both: n rows of the draft have read
+   * n + 1 tokens. Defaults to empty ones
+   */
+  createSequence(options: SequenceOptions, models?: SequenceModels): SpeculativeSequence {
+    checkOptionKeys(options, ['tokens', 'choices', 'policy', 'coupling'], 'createSequence')
+    const { target, draft } = this.#options
+    const policy = options.policy ?? this.#options.policy
+    if (policy.width > 0 && !draft) {
+      throw new InvalidArgumentError(`The policy ${policy.name} needs a draft model; pass one as draft.`, {
+        policy: policy.name,
+      })
+    }
+    const caches = models ?? {
+      target: target.createSequence(),
+      draft: policy.width > 0 ? draft?.createSequence() : undefined,
+    }
+    return new SpeculativeSequence({ ...options, policy }, caches)
+  }
+
+  /** Reads a new sequence's whole prompt and emits its first token, which becomes the root of the first cycle. */
+  async prefill(sequence: SpeculativeSequence, options: ForwardOptions = {}): Promise<Token> {
+    for (;;) {
+      const first = await this.prefillChunk(sequence, options)
+      if (first !== undefined) return first
+    }
   }
 
   /**
-   * Reads the prompt of a new sequence and emits its first token, which becomes the root of the first cycle.
+   * Reads the next part of a new sequence's prompt.
    *
-   * @returns that token
+   * @returns the first token, once the prompt has been read
    */
-  async prefill(sequence: SpeculativeSequence, options: ForwardOptions = {}): Promise<Token> {
+  async prefillChunk(sequence: SpeculativeSequence, options: ForwardOptions = {}): Promise<Token | undefined> {
+    const from = sequence.target.length
     const { tokens } = sequence
-    for (let from = 0; ; from += this.#prefillChunk) {
-      const chunk = Uint32Array.from(tokens.slice(from, from + this.#prefillChunk))
-      const isLast = from + chunk.length === tokens.length
-      const [output] = await this.#options.target.forward(
-        [{ sequence: sequence.target, tokens: chunk, parents: chain(chunk.length), logits: isLast ? 'last' : 'none' }],
-        options,
-      )
-      const rows = range(chunk.length)
-      sequence.target.commit(rows)
-      sequence.pending = { features: output!.features, rows }
-      if (isLast) {
-        // To the verifier the prompt's last token is a root without children: its bonus token is the first token.
-        const tree = createDraftTree([sequence.root], [-1])
-        const { bonusToken } = await this.#verify(sequence, tree, output!, chunk.length - 1)
-        sequence.emit([bonusToken])
-        return bonusToken
-      }
-      await this.#readPending([sequence], [tokens.slice(from + 1, from + chunk.length + 1)], 0, options)
+    const chunk = Uint32Array.from(tokens.slice(from, from + this.#prefillChunk))
+    const isLast = from + chunk.length === tokens.length
+    const [output] = await this.#options.target.forward(
+      [{ sequence: sequence.target, tokens: chunk, parents: chain(chunk.length), logits: isLast ? 'last' : 'none' }],
+      options,
+    )
+    const rows = range(chunk.length)
+    sequence.target.commit(rows)
+    sequence.pending = { features: output!.features, rows }
+    if (!isLast) {
+      const next = tokens.slice(from + 1, from + chunk.length + 1)
+      if (sequence.draft) await this.#readPending([{ sequence, tokens: next, width: 0 }], options)
+      return undefined
     }
+    // To the verifier the prompt's last token is a root without children: its bonus token is the first token.
+    const tree = createDraftTree([sequence.root], [-1])
+    const { bonusToken } = await this.#verify(sequence, tree, output!, chunk.length - 1)
+    sequence.emit([bonusToken])
+    return bonusToken
   }
 
   /**
    * Runs one cycle of each sequence, all in the same passes.
    *
-   * A failed or aborted cycle leaves its sequences fit for `dispose` only.
-   *
    * @returns result i belongs to sequence i
+   * @throws whatever stopped a pass or a verification; the sequences are then fit for `dispose` only
    */
   async cycle(sequences: readonly SpeculativeSequence[], options: CycleOptions = {}): Promise<SpeculationCycle[]> {
+    const results = await this.settleCycle(sequences, options)
+    return results.map((result) => {
+      if (result.status === 'rejected') throw result.reason
+      return result.value
+    })
+  }
+
+  /** `cycle`, where a sequence whose choice of tokens fails does not take the others with it. */
+  async settleCycle(
+    sequences: readonly SpeculativeSequence[],
+    options: CycleOptions = {},
+  ): Promise<PromiseSettledResult<SpeculationCycle>[]> {
+    const startedAt = performance.now()
     const trees = await this.#draft(sequences, options)
+    const draftedAt = performance.now()
     const outputs = await this.#options.target.forward(
-      sequences.map((sequence, i) => ({
-        sequence: sequence.target,
-        tokens: trees[i]!.tokens,
-        parents: trees[i]!.parents,
-      })),
+      sequences.map(({ target }, i) => ({ sequence: target, tokens: trees[i]!.tokens, parents: trees[i]!.parents })),
       options,
     )
-    const cycles: SpeculationCycle[] = []
+    const times = { draftMs: draftedAt - startedAt, verifyMs: performance.now() - draftedAt }
+    const results: PromiseSettledResult<SpeculationCycle>[] = []
     for (const [i, sequence] of sequences.entries()) {
-      const [tree, output] = [trees[i]!, outputs[i]!]
-      const verdict = await this.#verify(sequence, tree, output)
-      sequence.target.commit(verdict.path)
-      sequence.pending = { features: output.features, rows: verdict.path }
-      const emitted = [...Array.from(verdict.path.subarray(1), (node) => tree.tokens[node]!), verdict.bonusToken]
-      sequence.emit(emitted)
-      this.#options.policy.observe?.(tree, verdict)
-      cycles.push({ tree, verdict, emitted })
+      try {
+        const kept = await this.#keep(sequence, trees[i]!, outputs[i]!)
+        results.push({ status: 'fulfilled', value: { ...kept, ...times } })
+      } catch (reason) {
+        results.push({ status: 'rejected', reason })
+      }
     }
-    return cycles
+    return results
+  }
+
+  async #keep(sequence: SpeculativeSequence, tree: DraftTree, output: TargetOutput) {
+    const verdict = await this.#verify(sequence, tree, output)
+    sequence.target.commit(verdict.path)
+    sequence.pending = { features: output.features, rows: verdict.path }
+    const emitted = [...Array.from(verdict.path.subarray(1), (node) => tree.tokens[node]!), verdict.bonusToken]
+    sequence.emit(emitted)
+    sequence.policy.observe?.(tree, verdict)
+    return { tree, verdict, emitted }
   }
 
   #verify(sequence: SpeculativeSequence, tree: DraftTree, { logits }: TargetOutput, firstRow = 0): Promise<Verdict> {
@@ -140,56 +185,66 @@ export class Speculation {
 
   /** Level by level: the policies name rows, the draft model runs those of all sequences in one pass. */
   async #draft(sequences: readonly SpeculativeSequence[], options: CycleOptions): Promise<DraftTree[]> {
-    const { policy, target, costs } = this.#options
-    const draft = this.#draftModel
-    const builders = sequences.map((sequence, i) =>
+    const { target, costs } = this.#options
+    const builders = sequences.map(({ policy, root, tokens }, i) =>
       policy.start({
-        root: sequence.root,
-        maxDepth: Math.min(options.maxDepths?.[i] ?? Infinity, target.maxContext - sequence.tokens.length),
-        history: sequence.tokens,
+        root,
+        maxDepth: Math.max(0, Math.min(options.maxDepths?.[i] ?? Infinity, target.maxContext - tokens.length)),
+        history: tokens,
         ...(costs && { costs }),
         ...(options.rate !== undefined && { rate: options.rate }),
       }),
     )
-    if (draft) {
-      const roots = sequences.map((sequence) => sequence.tokens.slice(-sequence.pending!.rows.length))
-      let candidates = await this.#readPending(sequences, roots, policy.width, options)
-      let open = sequences.map((sequence, i) => ({ sequence: sequence.draft!, builder: builders[i]! }))
-      for (;;) {
-        const next = expandAll(open, candidates)
-        if (next.length === 0) break
-        candidates = await draft.extend(next, options)
-        open = next
-      }
-    }
+    const drafting = sequences
+      .map((sequence, i) => ({ sequence, builder: builders[i]! }))
+      .filter(({ sequence }) => sequence.draft)
+    if (drafting.length > 0) await this.#growTrees(drafting, options)
     return builders.map((builder) => builder.finish())
   }
 
+  async #growTrees(drafting: readonly OpenDraft[], options: ForwardOptions): Promise<void> {
+    const roots = drafting.map(({ sequence }) => ({
+      sequence,
+      tokens: sequence.tokens.slice(-sequence.pending!.rows.length),
+      width: sequence.policy.width,
+    }))
+    let open = drafting
+    let candidates = await this.#readPending(roots, options)
+    for (;;) {
+      const next = expandAll(open, candidates)
+      if (next.length === 0) return
+      const frontiers = next.map(({ sequence, frontier }) => ({ sequence: sequence.draft!, frontier }))
+      candidates = await this.#options.draft!.extend(frontiers, options)
+      open = next
+    }
+  }
+
   /** Lets the draft model read what the target has computed since; returns the candidates of each last row. */
-  async #readPending(
-    sequences: readonly SpeculativeSequence[],
-    tokens: readonly (readonly Token[])[],
-    width: number,
-    options: ForwardOptions,
-  ): Promise<DraftCandidates[]> {
-    if (!this.#draftModel) return []
-    const contexts = sequences.map((sequence, i): DraftContext => {
+  #readPending(contexts: readonly PendingContext[], options: ForwardOptions): Promise<DraftCandidates[]> {
+    const read = contexts.map(({ sequence, tokens, width }): DraftContext => {
       const { features, rows } = sequence.pending!
       return {
         sequence: sequence.draft!,
-        tokens: Uint32Array.from(tokens[i]!),
+        tokens: Uint32Array.from(tokens),
         features,
         featureRows: rows,
         width,
         ...(sequence.coupling && { coupling: sequence.coupling }),
       }
     })
-    return this.#draftModel.begin(contexts, options)
+    return this.#options.draft!.begin(read, options)
   }
 }
 
+interface PendingContext {
+  readonly sequence: SpeculativeSequence
+  /** The tokens that follow those whose features are pending. */
+  readonly tokens: readonly Token[]
+  readonly width: number
+}
+
 interface OpenDraft {
-  readonly sequence: DraftContext['sequence']
+  readonly sequence: SpeculativeSequence
   readonly builder: TreeBuilder
 }
 

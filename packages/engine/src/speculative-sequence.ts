@@ -6,6 +6,7 @@ import type {
   TargetChoices,
   TargetSequence,
   Token,
+  TreePolicy,
 } from '@hass-engine/core'
 import { InvalidArgumentError } from '@hass-engine/core'
 
@@ -23,8 +24,16 @@ export interface SequenceOptions {
   readonly tokens: ArrayLike<Token>
   /** How this sequence's target chooses: processors, temperature and noise live behind it (`createTargetChooser`). */
   readonly choices: (pass: TargetPass) => TargetChoices
+  /** Decides what this sequence's trees hold. Defaults to the speculation's. */
+  readonly policy?: TreePolicy
   /** Given if the draft model shall couple its candidates with the target's noise. Defaults to plain candidates. */
   readonly coupling?: ChoiceRule
+}
+
+/** A sequence's caches, empty or holding a prefix of its prompt. */
+export interface SequenceModels {
+  readonly target: TargetSequence
+  readonly draft: ModelSequence | undefined
 }
 
 /** The target's features of tokens whose draft rows are not yet computed. */
@@ -41,14 +50,16 @@ export interface PendingFeatures {
 export class SpeculativeSequence {
   readonly choices: SequenceOptions['choices']
   readonly coupling: ChoiceRule | undefined
+  readonly policy: TreePolicy
   readonly target: TargetSequence
+  /** Absent where the policy needs no draft model. */
   readonly draft: ModelSequence | undefined
   readonly promptLength: number
   /** Features of the tokens that the draft model has not read; it reads them at the beginning of the next cycle. */
   pending: PendingFeatures | undefined
   readonly #tokens: Token[]
 
-  constructor(options: SequenceOptions, target: TargetSequence, draft: ModelSequence | undefined) {
+  constructor(options: SequenceOptions & { readonly policy: TreePolicy }, models: SequenceModels) {
     if (options.tokens.length === 0) {
       throw new InvalidArgumentError('A sequence begins with at least one token; the prompt is empty.')
     }
@@ -56,8 +67,9 @@ export class SpeculativeSequence {
     this.promptLength = this.#tokens.length
     this.choices = options.choices
     this.coupling = options.coupling
-    this.target = target
-    this.draft = draft
+    this.policy = options.policy
+    this.target = models.target
+    this.draft = models.draft
   }
 
   /** Prompt and emitted tokens; the last one is the root. */
