@@ -35,9 +35,9 @@ describe('loss masks', () => {
     expect(await masked(withTemplate(source))).toBe(' One. <|im_end|>Two.<|im_end|>')
   })
 
-  it('need no generation prompt and no end token', async () => {
+  it('need no generation prompt and no end token; a token that begins before the answer counts', async () => {
     const bare = '{% for m in messages %}{{ m.role }}: {{ m.content | trim }}\n{% endfor %}'
-    expect(await masked(withTemplate(bare))).toBe(' One. Two.'.replace(' One. ', 'One.'))
+    expect(await masked(withTemplate(bare))).toBe(' One. Two.')
   })
 
   it('take the end token of the assistant, not of the next message', async () => {
@@ -64,7 +64,6 @@ describe('loss masks', () => {
   })
 
   it.each([
-    ['upper case', '{% for m in messages %}{{ m.content | upper }}{% endfor %}'],
     ['the content twice', '{% for m in messages %}{{ m.content }}{{ m.content }}{% endfor %}'],
     ['no content', '{% for m in messages %}{{ m.role }}{% endfor %}'],
     ['reverse order', '{% for m in messages | reverse %}{{ m.content }}<|im_end|>{% endfor %}'],

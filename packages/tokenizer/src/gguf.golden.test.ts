@@ -60,12 +60,12 @@ const files = listGolden('tokenizers', /\.json$/).filter((file) => {
   return source.npm_package in preOfPackage || readVocabularyFiles(source).tokenizer.model.byte_fallback === true
 })
 
-describe.each(files)('GGUF metadata of %s', (file) => {
+describe.each(files)('GGUF metadata of %s', { timeout: 120_000 }, (file) => {
   const golden = readGoldenJson('tokenizers', file)
   let tokenizer: Tokenizer
   beforeAll(() => {
     tokenizer = createTokenizerFromGguf(toMetadata(golden.source))
-  })
+  }, 120_000)
 
   it('encodes and decodes as its tokenizer.json', async () => {
     expect(tokenizer.vocabSize).toBe(golden.vocab_size)

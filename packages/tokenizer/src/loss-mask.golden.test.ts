@@ -27,13 +27,13 @@ function answerOf(message: ChatMessage): string {
   return message.content.split('</think>').at(-1)!.trim()
 }
 
-describe.each(files)('loss mask of %s', (file) => {
+describe.each(files)('loss mask of %s', { timeout: 120_000 }, (file) => {
   const golden = readGoldenJson('tokenizers', file)
   const chats = golden.chats as { messages: ChatMessage[]; extra: Record<string, unknown> }[]
   let tokenizer: Tokenizer
   beforeAll(() => {
     tokenizer = openVocabulary(golden.source)
-  })
+  }, 120_000)
 
   it('covers each answer and its end token, and nothing of the others', async () => {
     let turns = 0

@@ -48,7 +48,7 @@ export function findAssistantTurns(
   return turns
 }
 
-/** `[tokens] uint8`: 1 for tokens that begin inside a turn, or that end one. */
+/** `[tokens] uint8`: 1 for tokens that hold a part of a turn, or that end one. */
 export function maskOfTurns(
   turns: readonly AssistantTurn[],
   encoding: Required<TextEncoding>,
@@ -58,7 +58,7 @@ export function maskOfTurns(
   const mask = new Uint8Array(ids.length)
   let first = 0
   for (const turn of turns) {
-    while (first < ids.length && offsets[2 * first]! < turn.start) first++
+    while (first < ids.length && offsets[2 * first + 1]! <= turn.start) first++
     let token = first
     while (token < ids.length && offsets[2 * token]! < turn.end) token++
     for (let next = token; next < ids.length && offsets[2 * next]! < (turn.endTokenBefore ?? 0); next++) {

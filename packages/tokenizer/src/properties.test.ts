@@ -12,7 +12,7 @@ const text = fc.oneof(
     .map((parts) => parts.join('')),
 )
 
-describe.each(listGolden('tokenizers', /\.json$/))('%s', (file) => {
+describe.each(listGolden('tokenizers', /\.json$/))('%s', { timeout: 120_000 }, (file) => {
   const { source } = readGoldenJson('tokenizers', file)
   let tokenizer: Tokenizer
   /** Text that the vocabulary can hold: some lack tokens for rare control bytes, some compose characters. */
@@ -32,7 +32,7 @@ describe.each(listGolden('tokenizers', /\.json$/))('%s', (file) => {
       const wellFormed = Buffer.from(candidate).toString()
       return isComposing ? wellFormed.normalize('NFC') : wellFormed
     }
-  })
+  }, 120_000)
 
   it('gives text back byte for byte', async () => {
     await fc.assert(

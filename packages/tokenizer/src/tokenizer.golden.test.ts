@@ -18,13 +18,13 @@ const files = listGolden('tokenizers', /\.json$/)
 
 it('has golden vocabularies', () => expect(files.length).toBeGreaterThan(0))
 
-describe.each(files)('%s', (file) => {
+describe.each(files)('%s', { timeout: 120_000 }, (file) => {
   const golden = readGoldenJson('tokenizers', file)
   const strings = golden.strings as GoldenString[]
   let tokenizer: Tokenizer
   beforeAll(() => {
     tokenizer = openVocabulary(golden.source)
-  })
+  }, 120_000)
 
   it('has the vocabulary size and special tokens', () => {
     expect(tokenizer.vocabSize).toBe(golden.vocab_size)

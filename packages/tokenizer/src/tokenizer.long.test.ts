@@ -16,11 +16,11 @@ const shapes: [string, (length: number) => string][] = [
   ['apostrophes', (length) => "'".repeat(length)],
 ]
 
-describe.each(listGolden('tokenizers', /\.json$/))('%s', (file) => {
+describe.each(listGolden('tokenizers', /\.json$/))('%s', { timeout: 120_000 }, (file) => {
   let tokenizer: Tokenizer
   beforeAll(() => {
     tokenizer = openVocabulary(readGoldenJson('tokenizers', file).source)
-  })
+  }, 120_000)
 
   it.each(shapes)(
     'takes linear time for %s',
