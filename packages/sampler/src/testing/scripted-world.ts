@@ -19,7 +19,7 @@ import {
 import { naiveProbs } from './naive-distribution.js'
 
 /** Small enough that every pair and triple of tokens is seen often. */
-export const vocabSize = 5
+const vocabSize = 5
 
 const tables = createNoiseField(2024)
 

@@ -31,7 +31,7 @@ export const settings: Record<string, SamplerOptions> = {
 }
 
 // One token more than the deepest tree, so that bonus tokens after full acceptance and second cycles are part of it.
-export const length = 3
+const length = 3
 
 /** Pearson's test of the joint distribution of the first tokens that a rule emits. */
 export async function testRule(
