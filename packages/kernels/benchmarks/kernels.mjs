@@ -36,7 +36,10 @@ const kernels = await measureKernels()
 readings.push(await device.measure())
 // The best reading is the machine's; a slower one was disturbed, and would flatter the share.
 const peak = Object.fromEntries(
-  Object.keys(readings[0]).map((key) => [key, (key === 'dispatchUs' ? Math.min : Math.max)(...readings.map((r) => r[key]))]),
+  Object.keys(readings[0]).map((key) => [
+    key,
+    (key === 'dispatchUs' ? Math.min : Math.max)(...readings.map((r) => r[key])),
+  ]),
 )
 
 const step1 = steps[1].median
@@ -63,7 +66,11 @@ const report = {
     median: bytes / (peak.readGBs * 1e9) / (step1 / 1e3),
     min: bytes / (peak.readGBs * 1e9) / (steps[1].min / 1e3),
   },
-  prefill: { rows: prefillRows, ms: summary(prefillMs), tokensPerSecond: (prefillRows / summary(prefillMs).median) * 1e3 },
+  prefill: {
+    rows: prefillRows,
+    ms: summary(prefillMs),
+    tokensPerSecond: (prefillRows / summary(prefillMs).median) * 1e3,
+  },
   kernels: kernels.map(({ dtype, gmacs, ...rest }) => ({
     dtype,
     ...rest,
@@ -133,7 +140,13 @@ async function measureKernels() {
       }
       const ms = summary(times.slice(2))
       const macs = linear.repeats * linear.out * linear.columns * rows
-      results.push({ dtype: linear.dtype, shape: [linear.out, linear.columns], rows, ms, gmacs: macs / ms.median / 1e6 })
+      results.push({
+        dtype: linear.dtype,
+        shape: [linear.out, linear.columns],
+        rows,
+        ms,
+        gmacs: macs / ms.median / 1e6,
+      })
     }
     program.dispose()
   }
@@ -149,18 +162,27 @@ function print({ environment, stepMs, ratios, bandwidthShare, prefill, kernels, 
   const digits = (value) => value.toFixed(2)
   const range = ({ min, median, max }) => `${digits(min)} / ${digits(median)} / ${digits(max)}`
   console.log(`${environment.cpu}, ${environment.isa}, ${threads} threads, Node ${environment.node}`)
-  console.log(`load average ${environment.loadAverage.before.map(digits)} before, ${environment.loadAverage.after.map(digits)} after`)
+  console.log(
+    `load average ${environment.loadAverage.before.map(digits)} before, ${environment.loadAverage.after.map(digits)} after`,
+  )
   for (const [i, reading] of readings.entries()) {
-    console.log(`reading ${i + 1}: ${Object.entries(reading).map(([key, value]) => `${key} ${digits(value)}`).join(', ')}`)
+    console.log(
+      `reading ${i + 1}: ${Object.entries(reading)
+        .map(([key, value]) => `${key} ${digits(value)}`)
+        .join(', ')}`,
+    )
   }
   console.log(`\nbytes per token ${digits(bytesPerToken / 1e6)} MB; milliseconds min / median / max`)
   for (const rows of rowCounts) {
-    const ratio = rows === 1 ? '' : `   T(${rows})/T(1) ${digits(ratios.median[rows])} (of minima ${digits(ratios.min[rows])})`
+    const ratio =
+      rows === 1 ? '' : `   T(${rows})/T(1) ${digits(ratios.median[rows])} (of minima ${digits(ratios.min[rows])})`
     console.log(`T(${rows})`.padEnd(8) + range(stepMs[rows]) + ratio)
   }
   console.log(`share of bandwidth ${digits(bandwidthShare.median)} (of minima ${digits(bandwidthShare.min)})`)
   console.log(`prefill of ${prefill.rows}: ${range(prefill.ms)} ms, ${digits(prefill.tokensPerSecond)} tokens/s`)
-  console.log(`event loop delay p99 ${digits(eventLoopDelayMs.p99)} ms, max ${digits(eventLoopDelayMs.max)} ms (timer of 1 ms)\n`)
+  console.log(
+    `event loop delay p99 ${digits(eventLoopDelayMs.p99)} ms, max ${digits(eventLoopDelayMs.max)} ms (timer of 1 ms)\n`,
+  )
   for (const { dtype, shape, rows, gmacs, shareOfPeak, ms } of kernels) {
     console.log(
       `${dtype} [${shape}] × ${rows}`.padEnd(24) +

@@ -67,7 +67,12 @@ export async function createLlamaProgram(device, shape, { context, maxRows }) {
   const cacheSlots = g.input('slots', 'U32', [rows])
   const wanted = g.input('wanted', 'U32', [logitRows])
   const tree = g.treeContext(rows, { maxSequences: 1, maxContext: slots })
-  const table = { name: 'rope', format: 'F32', shape: [slots, headSize], data: ropeTable({ headSize, positions: slots }) }
+  const table = {
+    name: 'rope',
+    format: 'F32',
+    shape: [slots, headSize],
+    data: ropeTable({ headSize, positions: slots }),
+  }
   const angles = await upload(table, { layout: 'plain' })
   const embedding = await upload(randomMatrix('embedding', 'Q8_0', [vocab, hidden], randomBytes))
 

@@ -128,7 +128,8 @@ export class DeviceTensor implements AsyncDisposable {
   }
 
   #offset(first: number): number {
-    if (this.layout === 'matrix') throw new InvalidArgumentError('A matrix is kept as its kernels want it: upload it anew.')
+    if (this.layout === 'matrix')
+      throw new InvalidArgumentError('A matrix is kept as its kernels want it: upload it anew.')
     return checkNumber(first, 'first element', { min: 0, isInteger: true }) * elementSize(this.dtype, this.#backend)
   }
 }

@@ -7,7 +7,10 @@ import { InvalidInputError, InvalidProgramError, OutOfMemoryError, UnsupportedEr
 import { createGraph } from './graph/graph.js'
 
 const { isas } = await doctor({ measure: false })
-const kinds: DeviceOptions[] = [{ kind: 'reference' }, ...isas.map((isa) => ({ kind: 'cpu' as const, isa, threads: 2 }))]
+const kinds: DeviceOptions[] = [
+  { kind: 'reference' },
+  ...isas.map((isa) => ({ kind: 'cpu' as const, isa, threads: 2 })),
+]
 
 /** Embedding, a linear and a cache write: every kind of tensor, and indices that may be wrong. */
 async function createSample(device: Device) {

@@ -3,12 +3,12 @@ import type { DeviceRates } from './addon/addon.js'
 import { loadAddon } from './addon/load-addon.js'
 import { attempt, type Backend, DeviceTensor, elementSize, type TensorLayout } from './device-tensor.js'
 import { AddonNotFoundError, translateBackendError } from './errors.js'
-import type { Graph } from './graph/graph.js'
 import { fuseGraph } from './graph/fuse.js'
+import type { Graph } from './graph/graph.js'
 import { recordGraph } from './graph/record.js'
 import { prepareWeights, type WeightSource } from './packing/prepare.js'
-import { createProgram, type Program } from './program-run.js'
 import type { DeviceDType } from './program.js'
+import { createProgram, type Program } from './program-run.js'
 import { createReferenceAddon } from './reference/reference-addon.js'
 
 export type DeviceKind = 'reference' | 'cpu'
@@ -120,7 +120,9 @@ export class Device implements AsyncDisposable {
     const what = `upload of "${sources[0]!.name}"`
     const tensor = this.#create(what, plan.dtype, plan.shape, layout)
     const { addon } = this.#backend
-    const rowBytes = plan.shape.slice(1).reduce((product, extent) => product * extent, elementSize(plan.dtype, this.#backend))
+    const rowBytes = plan.shape
+      .slice(1)
+      .reduce((product, extent) => product * extent, elementSize(plan.dtype, this.#backend))
     try {
       for await (const { format, firstRow, numRows, bytes } of plan.chunks()) {
         this.#check()

@@ -1,8 +1,15 @@
-export { type DeviceRates } from './addon/addon.js'
-export { type AddonAttempt, loadAddon, type LoadAddonOptions, type LoadedAddon } from './addon/load-addon.js'
-export { type CompileOptions, Device, type DeviceKind, type DeviceOptions, openDevice, type UploadOptions } from './device.js'
+export type { DeviceRates } from './addon/addon.js'
+export { type AddonAttempt, type LoadAddonOptions, type LoadedAddon, loadAddon } from './addon/load-addon.js'
+export {
+  type CompileOptions,
+  Device,
+  type DeviceKind,
+  type DeviceOptions,
+  openDevice,
+  type UploadOptions,
+} from './device.js'
 export { DeviceTensor, type TensorLayout, type WeightConversion } from './device-tensor.js'
-export { doctor, type DoctorFacts, type DoctorOptions } from './doctor.js'
+export { type DoctorFacts, type DoctorOptions, doctor } from './doctor.js'
 export * from './errors.js'
 export {
   createGraph,
@@ -21,8 +28,8 @@ export type { WeightSource } from './packing/prepare.js'
 export type { DeviceDType } from './program.js'
 export { type InputData, type OutputHandle, Program, type RunOptions, type RunOutputs } from './program-run.js'
 export {
-  type Llama3RopeScaling,
   type LinearRopeScaling,
+  type Llama3RopeScaling,
   type RopeScaling,
   type RopeTableOptions,
   ropeTable,

@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, it } from 'vitest'
 import { Device, openDevice } from './device.js'
-import { AddonNotFoundError } from './errors.js'
 import { doctor } from './doctor.js'
+import { AddonNotFoundError } from './errors.js'
 import * as ops from './operations/index.js'
 import type { Operation } from './operations/operation.js'
 import { floatsOf, wordsOf } from './reference/host-tensor.js'
@@ -38,9 +38,7 @@ describe.each(devices)('every operation of cpu, $isa with $threads threads', ({ 
 })
 
 it('knows why there is no cpu device, where there is none', () => {
-  expect(isas.length > 0 ? undefined : addonError).toEqual(
-    isas.length > 0 ? undefined : expect.any(AddonNotFoundError),
-  )
+  expect(isas.length > 0 ? undefined : addonError).toEqual(isas.length > 0 ? undefined : expect.any(AddonNotFoundError))
 })
 
 /** A reference device in which one operation is broken. */
@@ -115,7 +113,8 @@ describe('the laws bite', () => {
       for (let i = 0; i < y.length; i++) y[i] = y[i]! * (1 + 2 ** -23)
     })
     const found = []
-    for (const scenario of createScenarios(new Random(1))) found.push(...(await checkAgreement(mutant, reference, scenario)))
+    for (const scenario of createScenarios(new Random(1)))
+      found.push(...(await checkAgreement(mutant, reference, scenario)))
     expect(found.join()).toMatch(/rmsNorm/)
   })
 })

@@ -20,7 +20,9 @@ const header = readFileSync(new URL('../../../native/include/hass_program.h', im
 function readEnum(name: string, prefix: string): Record<string, number> {
   const body = new RegExp(`enum ${name} \\{([\\s\\S]*?)\\n\\};`).exec(header)![1]!
   const code = body.replace(/\/\*[\s\S]*?\*\//g, '')
-  return Object.fromEntries([...code.matchAll(/(\w+) = (\d+)/g)].map(([, key, value]) => [key!.replace(prefix, ''), Number(value)]))
+  return Object.fromEntries(
+    [...code.matchAll(/(\w+) = (\d+)/g)].map(([, key, value]) => [key!.replace(prefix, ''), Number(value)]),
+  )
 }
 
 function readDefine(name: string): number {

@@ -46,7 +46,8 @@ describe('loadAddon', () => {
   })
 
   it('tries nothing behind an override that fails', () => {
-    const load = () => loadAddon({ environment: { HASS_NATIVE_PATH: '/gone.node' }, require: requireOf({ [local]: whole }) })
+    const load = () =>
+      loadAddon({ environment: { HASS_NATIVE_PATH: '/gone.node' }, require: requireOf({ [local]: whole }) })
     expect(load).toThrow(/\/gone.node: not found/)
   })
 })

@@ -143,7 +143,15 @@ function matchQkv(linear: GraphNode, uses: Uses): Fusion | undefined {
   if (!isAlike) return undefined
   const [, x, weight, bias] = linear.operands
   return {
-    chain: [linear, ...slices, q.rope, k.rope, writeK, writeV, ...[q.norm, k.norm].filter((node) => node !== undefined)],
+    chain: [
+      linear,
+      ...slices,
+      q.rope,
+      k.rope,
+      writeK,
+      writeV,
+      ...[q.norm, k.norm].filter((node) => node !== undefined),
+    ],
     node: {
       operation: ops.qkvRopeCache,
       operands: [

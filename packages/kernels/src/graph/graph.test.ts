@@ -38,29 +38,51 @@ describe('graph', () => {
 
   type Parts = ReturnType<typeof createParts>
   const refusals: [string, RegExp, (parts: Parts) => unknown][] = [
-    ['columns', /weight "weight" is \[48, 64\] Q4, expected \[48, 32\]/, ({ g, x, weight }) => g.linear(g.slice(x, 0, 32), weight)],
-    ['dtypes', /x "tokens" is \[rows\] U32, expected \[R, E\] F32/, ({ g, tokens, weight }) => g.linear(tokens, weight)],
-    ['rows', /b "other" is \[others, 64\] F32, expected \[rows, 64\] F32/, ({ g, x }) =>
-      g.add(x, g.input('other', 'F32', [g.dimension('others', 8), 64]))],
+    [
+      'columns',
+      /weight "weight" is \[48, 64\] Q4, expected \[48, 32\]/,
+      ({ g, x, weight }) => g.linear(g.slice(x, 0, 32), weight),
+    ],
+    [
+      'dtypes',
+      /x "tokens" is \[rows\] U32, expected \[R, E\] F32/,
+      ({ g, tokens, weight }) => g.linear(tokens, weight),
+    ],
+    [
+      'rows',
+      /b "other" is \[others, 64\] F32, expected \[rows, 64\] F32/,
+      ({ g, x }) => g.add(x, g.input('other', 'F32', [g.dimension('others', 8), 64])),
+    ],
     ['group sizes', /x "x" is \[rows, 64\] F32/, ({ g, x }) => g.rmsNorm(x, g.weight('seven', 'F32', [7]), 1e-5)],
     ['states', /cache "x" is \[rows, 64\] F32, expected .* state/, ({ g, x, tokens }) => g.cacheWrite(x, x, tokens)],
     ['splits', /"x" has 64 columns, expected 60 = 20 \+ 40/, ({ g, x }) => g.split(x, [20, 40])],
     ['slices', /columns 60 to 68 pass the 64/, ({ g, x }) => g.slice(x, 60, 8)],
     ['top-k', /K is 65, expected 1 to the 64 columns/, ({ g, x }) => g.topK(x, 65)],
-    ['odd heads', /head size is 5, expected an even/, ({ g, x, tokens }) =>
-      g.rope(g.slice(x, 0, 10), tokens, g.weight('table', 'F32', [9, 5]), { headSize: 5 })],
+    [
+      'odd heads',
+      /head size is 5, expected an even/,
+      ({ g, x, tokens }) => g.rope(g.slice(x, 0, 10), tokens, g.weight('table', 'F32', [9, 5]), { headSize: 5 }),
+    ],
     ['names', /two tensors "x"/, ({ g, rows }) => g.input('x', 'F32', [rows])],
     ['packed shapes', /"bad" is \[4,33\] Q8, expected a weight/, ({ g }) => g.weight('bad', 'Q8', [4, 33])],
     ['other graphs', /belongs to another graph/, ({ x }) => createGraph('other').argMax(x)],
-    ['foreign dimensions', /dimension "rows" of another graph/, ({ rows }) => createGraph('other').input('x', 'F32', [rows])],
+    [
+      'foreign dimensions',
+      /dimension "rows" of another graph/,
+      ({ rows }) => createGraph('other').input('x', 'F32', [rows]),
+    ],
     ['outputs', /cannot be the output/, ({ g, x }) => g.output('x', x)],
-    ['2^31 elements', /up to 2147483648 elements, expected at most 2\^31 - 1/, ({ g }) =>
-      g.weight('huge', 'F32', [2 ** 16, 2 ** 15])],
-    ['2^31 elements of an operation', /elements, expected at most/, ({ g }) =>
-      g.linear(
-        g.input('long', 'F32', [g.dimension('long', 2 ** 16), 32]),
-        g.weight('wide', 'Q4', [2 ** 16, 32]),
-      )],
+    [
+      '2^31 elements',
+      /up to 2147483648 elements, expected at most 2\^31 - 1/,
+      ({ g }) => g.weight('huge', 'F32', [2 ** 16, 2 ** 15]),
+    ],
+    [
+      '2^31 elements of an operation',
+      /elements, expected at most/,
+      ({ g }) =>
+        g.linear(g.input('long', 'F32', [g.dimension('long', 2 ** 16), 32]), g.weight('wide', 'Q4', [2 ** 16, 32])),
+    ],
   ]
   it.each(refusals)('refuses wrong %s, naming the tensor', (_, message, build) => {
     const parts = createParts()

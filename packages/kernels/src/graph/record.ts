@@ -1,5 +1,5 @@
-import type { Graph, GraphNode } from './graph.js'
 import { floatToWord, none, type ProgramDescription, TensorKind } from '../program.js'
+import type { Graph, GraphNode } from './graph.js'
 import type { GraphTensor } from './graph-tensor.js'
 
 /** A graph as a program, and where its tensors went. */

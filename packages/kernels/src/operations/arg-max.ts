@@ -1,5 +1,5 @@
-import { floatsOf, wordsOf } from '../reference/host-tensor.js'
 import { Opcode } from '../program.js'
+import { floatsOf, wordsOf } from '../reference/host-tensor.js'
 import type { Operation } from './operation.js'
 import { reads, writes } from './signature.js'
 

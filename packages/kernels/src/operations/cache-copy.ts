@@ -1,5 +1,5 @@
-import { wordsOf } from '../reference/host-tensor.js'
 import { Opcode } from '../program.js'
+import { wordsOf } from '../reference/host-tensor.js'
 import type { Operation } from './operation.js'
 import { reads, updates } from './signature.js'
 import { checkBelow, checkDistinct } from './values.js'
@@ -8,11 +8,7 @@ import { checkBelow, checkDistinct } from './values.js'
 export const cacheCopy: Operation = {
   name: 'cacheCopy',
   opcode: Opcode.CACHE_COPY,
-  operands: [
-    updates('state', 'S,N'),
-    reads('from', 'L', { dtypes: ['U32'] }),
-    reads('to', 'L', { dtypes: ['U32'] }),
-  ],
+  operands: [updates('state', 'S,N'), reads('from', 'L', { dtypes: ['U32'] }), reads('to', 'L', { dtypes: ['U32'] })],
   attributes: [],
   checkValues({ tensors: [state, from, to] }) {
     checkBelow(from!, state!.shape[0]!, 'slot')

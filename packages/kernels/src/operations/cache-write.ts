@@ -1,6 +1,6 @@
+import { Opcode } from '../program.js'
 import { floatsOf, wordsOf } from '../reference/host-tensor.js'
 import { narrowInto } from '../reference/widen.js'
-import { Opcode } from '../program.js'
 import type { Operation } from './operation.js'
 import { reads, updates } from './signature.js'
 import { checkBelow, checkDistinct } from './values.js'

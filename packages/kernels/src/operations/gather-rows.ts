@@ -1,5 +1,5 @@
-import { wordsOf } from '../reference/host-tensor.js'
 import { Opcode } from '../program.js'
+import { wordsOf } from '../reference/host-tensor.js'
 import type { Operation } from './operation.js'
 import { anyDType, reads, writes } from './signature.js'
 import { checkBelow } from './values.js'

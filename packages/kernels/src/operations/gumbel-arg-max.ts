@@ -1,9 +1,9 @@
-import { floatsOf, wordsOf } from '../reference/host-tensor.js'
 import { Opcode } from '../program.js'
+import { floatsOf, wordsOf } from '../reference/host-tensor.js'
+import { createGumbelNoise } from '../reference/noise.js'
 import { argMaxOf } from './arg-max.js'
 import type { Operation } from './operation.js'
 import { reads, writes } from './signature.js'
-import { createGumbelNoise } from '../reference/noise.js'
 
 const words = { dtypes: ['U32'] } as const
 

@@ -1,7 +1,7 @@
+import { Opcode } from '../program.js'
 import { createScratch, silu } from '../reference/arithmetic.js'
 import { floatsOf } from '../reference/host-tensor.js'
 import { runLinear } from '../reference/linear-kernel.js'
-import { Opcode } from '../program.js'
 import { checkActivationBlock } from './linear.js'
 import type { Operation } from './operation.js'
 import { integer, reads, weightDTypes, writes } from './signature.js'

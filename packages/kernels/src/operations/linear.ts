@@ -1,6 +1,6 @@
+import { Opcode } from '../program.js'
 import { floatsOf } from '../reference/host-tensor.js'
 import { runLinear } from '../reference/linear-kernel.js'
-import { Opcode } from '../program.js'
 import type { Operation } from './operation.js'
 import { integer, reads, weightDTypes, writes } from './signature.js'
 

@@ -1,7 +1,7 @@
+import { Opcode } from '../program.js'
 import { createScratch } from '../reference/arithmetic.js'
 import type { HostTensor } from '../reference/host-tensor.js'
 import { runLinear } from '../reference/linear-kernel.js'
-import { Opcode } from '../program.js'
 import { cacheWrite } from './cache-write.js'
 import { checkActivationBlock } from './linear.js'
 import type { Operation } from './operation.js'

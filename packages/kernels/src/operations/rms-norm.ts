@@ -1,6 +1,6 @@
+import { Opcode } from '../program.js'
 import { createLanes, dotLanes } from '../reference/arithmetic.js'
 import { floatsOf, type HostTensor } from '../reference/host-tensor.js'
-import { Opcode } from '../program.js'
 import type { Operation, ReferenceCall } from './operation.js'
 import { float, reads, writes } from './signature.js'
 

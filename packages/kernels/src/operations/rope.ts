@@ -1,5 +1,5 @@
-import { floatsOf, wordsOf } from '../reference/host-tensor.js'
 import { Opcode } from '../program.js'
+import { floatsOf, wordsOf } from '../reference/host-tensor.js'
 import type { Operation } from './operation.js'
 import { integer, reads, writes } from './signature.js'
 import { checkBelow } from './values.js'

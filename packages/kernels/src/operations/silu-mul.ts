@@ -1,6 +1,6 @@
+import { Opcode } from '../program.js'
 import { silu } from '../reference/arithmetic.js'
 import { floatsOf } from '../reference/host-tensor.js'
-import { Opcode } from '../program.js'
 import type { Operation } from './operation.js'
 import { reads, writes } from './signature.js'
 

@@ -1,7 +1,7 @@
+import { Opcode } from '../program.js'
 import { createLanes, createScratch, dotLanes, sumLanes } from '../reference/arithmetic.js'
 import { floatsOf, wordsOf } from '../reference/host-tensor.js'
 import { widenInto } from '../reference/widen.js'
-import { Opcode } from '../program.js'
 import type { Operation, ReferenceCall } from './operation.js'
 import { cacheDTypes, float, integer, reads, writes } from './signature.js'
 import { checkBelow, checkOffsets } from './values.js'

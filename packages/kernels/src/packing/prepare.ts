@@ -58,9 +58,12 @@ export function prepareWeights(sources: readonly WeightSource[], dtype?: DeviceD
   const isMatrix = first.shape.length === 2
   const wanted = dtype ?? (isMatrix ? commonDType(sources) : 'F32')
   if (!direct[wanted] || (!isMatrix && (wanted === 'Q4' || wanted === 'Q8'))) {
-    throw new UnsupportedError(`Weights "${first.name}" of ${first.shape.length} extents cannot be kept as ${wanted}.`, {
-      dtype: wanted,
-    })
+    throw new UnsupportedError(
+      `Weights "${first.name}" of ${first.shape.length} extents cannot be kept as ${wanted}.`,
+      {
+        dtype: wanted,
+      },
+    )
   }
   const numRows = sources.reduce((total, { shape }) => total + shape[0]!, 0)
   let maxError = 0
@@ -150,11 +153,7 @@ async function readRows(source: WeightSource, row: number, count: number, rowByt
   return new Uint8Array(view.buffer, view.byteOffset + from, count * rowBytes)
 }
 
-function convert(
-  format: WeightFormat,
-  bytes: Uint8Array,
-  dtype: DeviceDType,
-): { encoded: EncodedRows; error: number } {
+function convert(format: WeightFormat, bytes: Uint8Array, dtype: DeviceDType): { encoded: EncodedRows; error: number } {
   if (direct[dtype]!.includes(format)) return { encoded: { format, bytes }, error: 0 }
   if (format === 'Q5_0' && dtype === 'Q8') return { encoded: repackQ5(bytes), error: 0 }
   const values = decodeBlocks(format, bytes)

@@ -1,6 +1,6 @@
 import { f16ToFloat, floatToBf16, floatToF16 } from '@hass-engine/core'
-import { roundToInteger } from '../reference/arithmetic.js'
 import type { DeviceDType } from '../program.js'
+import { roundToInteger } from '../reference/arithmetic.js'
 import { subBlockNibble, subBlockScales, type WeightFormat } from './formats.js'
 
 const fround = Math.fround
@@ -78,8 +78,7 @@ function encodeQ4(values: Float32Array): Uint8Array {
     view.setUint16(at, code, true)
     view.setUint16(at + 2, minimumCode, true)
     if (scale === 0) continue
-    const quant = (i: number) =>
-      roundToInteger(clamp(fround(fround(values[from + i]! - minimum) / scale), 0, 15))
+    const quant = (i: number) => roundToInteger(clamp(fround(fround(values[from + i]! - minimum) / scale), 0, 15))
     for (let i = 0; i < 16; i++) bytes[at + 4 + i] = quant(i) | (quant(i + 16) << 4)
   }
   return bytes

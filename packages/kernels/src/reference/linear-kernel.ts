@@ -61,15 +61,15 @@ export function quantizeRows(x: HostTensor, block: number, { round }: Arithmetic
   for (let b = 0; b < scales.length; b++) {
     const start = b * block
     let largest = 0
-    let isFinite = true
+    let isWhole = true
     for (let i = start; i < start + block; i++) {
       const magnitude = Math.abs(values[i]!)
       // NaN and infinity fail this comparison.
-      if (!(magnitude < Infinity)) isFinite = false
+      if (!(magnitude < Infinity)) isWhole = false
       if (magnitude > largest) largest = magnitude
     }
     let sum = 0
-    if (!isFinite) scales[b] = Number.NaN
+    if (!isWhole) scales[b] = Number.NaN
     else if (largest >= smallest) {
       scales[b] = largest / 127
       const inverse = round(127 / largest)

@@ -85,7 +85,13 @@ const formatsOf: Partial<Record<DeviceDType, readonly string[]>> = {
 }
 
 /** Converts rows of file bytes into a matrix. */
-export function writeRows(matrix: ReferenceBuffer, format: string, firstRow: number, numRows: number, bytes: Uint8Array): void {
+export function writeRows(
+  matrix: ReferenceBuffer,
+  format: string,
+  firstRow: number,
+  numRows: number,
+  bytes: Uint8Array,
+): void {
   const { dtype, rows, columns, packed } = matrix
   if (!dtype) throw backendError('INVALID_ARGUMENT', 'a plain buffer is no weight')
   if (!formatsOf[dtype]!.includes(format)) {

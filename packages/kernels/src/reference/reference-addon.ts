@@ -9,7 +9,9 @@ import { ReferenceBuffer, ReferenceDevice, writeRows } from './objects.js'
 import { ReferenceProgram } from './reference-program.js'
 import { backendError, Registry } from './registry.js'
 
-const dtypeNames = new Map<number, DeviceDType>(Object.entries(DTypeCode).map(([name, code]) => [code, name as DeviceDType]))
+const dtypeNames = new Map<number, DeviceDType>(
+  Object.entries(DTypeCode).map(([name, code]) => [code, name as DeviceDType]),
+)
 
 /** Milliseconds after which a run lets the event loop turn, between two operations. */
 const turnMs = 2

@@ -123,7 +123,8 @@ export class ReferenceProgram {
       const fits = buffer?.dtype
         ? buffer.dtype === dtype && buffer.rows === shape[0] && buffer.columns === shape[1]
         : buffer && buffer.bytes.length >= elements * elementBytes(dtype, this.device)
-      if (!fits) throw backendError('INVALID_PROGRAM', `tensor ${index} is not bound to what it needs`, { tensor: index })
+      if (!fits)
+        throw backendError('INVALID_PROGRAM', `tensor ${index} is not bound to what it needs`, { tensor: index })
     }
   }
 
@@ -158,7 +159,8 @@ export class ReferenceProgram {
       throw backendError('INVALID_PROGRAM', (error as Error).message, { op: index })
     }
     const isCheckedFirst = operation.operands.every(
-      ({ dtypes }, i) => !dtypes.includes('U32') || dtypes.length > 1 || tensors[operands[i]!]?.kind === TensorKind.INPUT,
+      ({ dtypes }, i) =>
+        !dtypes.includes('U32') || dtypes.length > 1 || tensors[operands[i]!]?.kind === TensorKind.INPUT,
     )
     return { operation, operands, attributes, isCheckedFirst }
   }

@@ -45,7 +45,7 @@ export function widenRow(
   const isAffine = matrix.dtype === 'Q4'
   const base = row * columns
   for (let i = 0; i < columns; i++) {
-    const block = (base + i) / blockSize | 0
+    const block = ((base + i) / blockSize) | 0
     const product = round(scales[block]! * quants[base + i]!)
     target[at + i] = isAffine ? product + minimums[block]! : product
   }

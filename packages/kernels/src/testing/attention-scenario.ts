@@ -68,7 +68,9 @@ export function attentionScenario(
     },
     inputs(selection) {
       const picked = selection.map((row) => rows[row]!)
-      const contexts = committed.map((count, sequence) => rows.find((row) => row.sequence === sequence)!.path.slice(0, count))
+      const contexts = committed.map((count, sequence) =>
+        rows.find((row) => row.sequence === sequence)!.path.slice(0, count),
+      )
       const ancestors = picked.map(({ sequence, path }) => path.slice(committed[sequence]!))
       const toSlots = (lists: readonly (readonly number[])[]) =>
         Uint32Array.from(lists.flat(), (entry) => slotOf[entry]!)

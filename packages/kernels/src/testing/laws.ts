@@ -2,7 +2,7 @@ import type { Device } from '../device.js'
 import type { InputData } from '../program-run.js'
 import { attentionScenario } from './attention-scenario.js'
 import { Random } from './random.js'
-import { prepare, relativeDifference, type RowBits, sameBits, type Scenario, type Selection } from './scenario.js'
+import { prepare, type RowBits, relativeDifference, type Scenario, type Selection, sameBits } from './scenario.js'
 import { createScenarios } from './scenarios.js'
 
 /** Largest relative difference between backends where no bits are promised. */
@@ -50,7 +50,9 @@ export async function checkRowInvariance(device: Device, scenario: Scenario, ran
     const victim = random.integer(0, scenario.numRows - 1)
     const found = await prepared.run(all, (inputs) => poison(inputs, victim, scenario.numRows, value))
     const others = all.filter((row) => row !== victim)
-    const kept = Object.fromEntries(Object.entries(found).map(([name, rows]) => [name, others.map((row) => rows[row]!)]))
+    const kept = Object.fromEntries(
+      Object.entries(found).map(([name, rows]) => [name, others.map((row) => rows[row]!)]),
+    )
     violations.push(...compareRows(kept, expected, others, `${scenario.name}, row ${victim} is ${value}`))
   }
   prepared.dispose()
@@ -69,7 +71,13 @@ function poison(inputs: Record<string, InputData>, row: number, numRows: number,
 
 /** Attention gives a row the same bits wherever its context lies, and however much of it is committed. */
 export async function checkPlacement(device: Device, seed: number): Promise<Violations> {
-  const placements = [{}, { slotSeed: 7 }, { slotSeed: 8, committed: 0 }, { committed: 1 }, { slotSeed: 9, committed: 5 }]
+  const placements = [
+    {},
+    { slotSeed: 7 },
+    { slotSeed: 8, committed: 0 },
+    { committed: 1 },
+    { slotSeed: 9, committed: 5 },
+  ]
   const violations: Violations = []
   for (const dtype of ['F32', 'F16', 'BF16'] as const) {
     let expected: RowBits | undefined

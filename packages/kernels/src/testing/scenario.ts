@@ -1,5 +1,5 @@
-import type { TensorLayout } from '../device-tensor.js'
 import type { Device } from '../device.js'
+import type { TensorLayout } from '../device-tensor.js'
 import { createGraph, type Graph, type GraphOptions } from '../graph/graph.js'
 import type { Dimension, GraphTensor } from '../graph/graph-tensor.js'
 import type { WeightSource } from '../packing/prepare.js'

@@ -38,9 +38,7 @@ function rowScenario(options: {
       for (const [key, tensor] of Object.entries(options.build(g, { ...tensors, ...inputs }))) g.output(key, tensor)
     },
     inputs: (selection) =>
-      Object.fromEntries(
-        Object.entries(rowInputs).map(([key, { data }]) => [key, pickRows(data, numRows, selection)]),
-      ),
+      Object.fromEntries(Object.entries(rowInputs).map(([key, { data }]) => [key, pickRows(data, numRows, selection)])),
   }
 }
 

@@ -1,8 +1,9 @@
 // Starts a long program on the bare addon, then ends in the way that is asked for: see teardown.test.ts.
-import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads'
-import { createRequire } from 'node:module'
+
 import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 
 const [, , path, file, mode] = isMainThread ? process.argv : workerData
 
