@@ -6,9 +6,9 @@ import * as ops from './operations/index.js'
 import type { Operation } from './operations/operation.js'
 import { floatsOf, wordsOf } from './reference/host-tensor.js'
 import { createReferenceAddon } from './reference/reference-addon.js'
-import { checkAgreement, checkLaws } from './testing/laws.js'
+import { checkAgreement, checkLaws, checkRowInvariance } from './testing/laws.js'
 import { Random } from './testing/random.js'
-import { createScenarios } from './testing/scenarios.js'
+import { createLargeScenarios, createScenarios } from './testing/scenarios.js'
 
 const seeds = [1, 2, 3]
 const { isas, addonError } = await doctor({ measure: false })
@@ -33,6 +33,28 @@ describe.each(devices)('every operation of cpu, $isa with $threads threads', ({ 
   it.each(seeds)('agrees with the reference, round %i', async (seed) => {
     for (const scenario of createScenarios(new Random(seed))) {
       expect(await checkAgreement(device, reference, scenario)).toEqual([])
+    }
+  })
+})
+
+describe.each(isas)('operations of cpu, %s, that are worth several threads', (isa) => {
+  const open = (threads: number) => openDevice({ kind: 'cpu', isa, threads })
+  const single = open(1)
+  afterAll(() => single.dispose())
+
+  it.each([2, 3, 4])('give the bits of one thread on %i, in any company', async (threads) => {
+    await using device = open(threads)
+    const random = new Random(threads)
+    for (const scenario of createLargeScenarios(random)) {
+      // Of one instruction set, even floats are the same whatever the threads.
+      expect(await checkAgreement(device, single, { ...scenario, isExact: true })).toEqual([])
+      expect(await checkRowInvariance(device, scenario, random)).toEqual([])
+    }
+  })
+
+  it('agree with the reference', async () => {
+    for (const scenario of createLargeScenarios(new Random(5))) {
+      expect(await checkAgreement(single, reference, scenario)).toEqual([])
     }
   })
 })

@@ -19,14 +19,14 @@ interface Row {
 /** Two sequences of some shared positions each, and rows that branch off behind them like the nodes of a tree. */
 export function attentionScenario(
   random: Random,
-  options: { readonly dtype: DeviceDType; readonly placement?: AttentionPlacement },
+  options: { readonly dtype: DeviceDType; readonly placement?: AttentionPlacement; readonly longest?: number },
 ): Scenario {
-  const { dtype, placement = {} } = options
+  const { dtype, placement = {}, longest = 40 } = options
   const kvHeads = random.integer(1, 3)
   const heads = kvHeads * random.integer(1, 3)
   const headSize = 2 * random.integer(1, 20)
   const columns = kvHeads * headSize
-  const shared = [random.integer(1, 40), random.integer(1, 40)]
+  const shared = [random.integer(1, longest), random.integer(1, longest)]
   const rows: Row[] = []
   let entries = 0
   for (const [sequence, length] of shared.entries()) {
@@ -63,7 +63,11 @@ export function attentionScenario(
     },
     build(g, rowDimension, { keys, values }) {
       const q = g.input('q', 'F32', [rowDimension, heads * headSize])
-      const context = g.treeContext(rowDimension, { maxSequences: 2, maxContext: 80, maxAncestors: numRows * 80 })
+      const context = g.treeContext(rowDimension, {
+        maxSequences: 2,
+        maxContext: entries,
+        maxAncestors: numRows * entries,
+      })
       g.output('y', g.treeAttention(q, keys!, values!, context, { heads, kvHeads }))
     },
     inputs(selection) {

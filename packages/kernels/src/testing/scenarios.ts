@@ -1,5 +1,5 @@
 import type { Graph } from '../graph/graph.js'
-import type { Dimension, GraphTensor } from '../graph/graph-tensor.js'
+import type { GraphTensor } from '../graph/graph-tensor.js'
 import type { WeightFormat } from '../packing/formats.js'
 import { encodeFloats } from '../packing/quantize.js'
 import type { DeviceDType } from '../program.js'
@@ -8,6 +8,9 @@ import { ropeTable } from '../rope-table.js'
 import { attentionScenario } from './attention-scenario.js'
 import type { Random } from './random.js'
 import { pickRows, type Scenario } from './scenario.js'
+
+/** Factor of the extents: beyond 1, an operation is worth several threads. */
+type Size = 1 | 20
 
 type Tensors = Readonly<Record<string, GraphTensor>>
 
@@ -20,7 +23,7 @@ function rowScenario(options: {
   weights?: Scenario['weights']
   states?: Scenario['states']
   rowInputs: Readonly<Record<string, { data: InputData; dtype: DeviceDType; columns?: number }>>
-  build(graph: Graph, inputs: Tensors & Tensors): Readonly<Record<string, GraphTensor>>
+  build(graph: Graph, tensors: Tensors): Readonly<Record<string, GraphTensor>>
 }): Scenario {
   const { name, isExact = true, graph, numRows, weights = {}, states = {}, rowInputs } = options
   return {
@@ -67,9 +70,9 @@ function randomCache(random: Random, dtype: DeviceDType, slots: number, columns:
 const weightDTypes: readonly DeviceDType[] = ['F32', 'F16', 'BF16', 'Q4', 'Q8']
 const cacheDTypes: readonly DeviceDType[] = ['F32', 'F16', 'BF16']
 
-function linearScenario(random: Random, dtype: DeviceDType, activationBlock: 0 | 16 | 32): Scenario {
+function linearScenario(random: Random, dtype: DeviceDType, activationBlock: 0 | 16 | 32, size: Size = 1): Scenario {
   const numRows = random.integer(2, 19)
-  const [out, columns] = [random.integer(1, 70), 32 * random.integer(1, 7)]
+  const [out, columns] = [size * random.integer(1, 70) + 1, 32 * random.integer(1, 7)]
   const [hasBias, hasResidual] = [random.next() < 0.5, random.next() < 0.5]
   const isPacked = dtype === 'Q4' || dtype === 'Q8'
   return rowScenario({
@@ -85,9 +88,9 @@ function linearScenario(random: Random, dtype: DeviceDType, activationBlock: 0 |
   })
 }
 
-function gateUpScenario(random: Random, dtype: DeviceDType, activationBlock: 0 | 16 | 32): Scenario {
+function gateUpScenario(random: Random, dtype: DeviceDType, activationBlock: 0 | 16 | 32, size: Size = 1): Scenario {
   const numRows = random.integer(2, 11)
-  const [width, columns] = [random.integer(1, 40), 32 * random.integer(1, 5)]
+  const [width, columns] = [size * random.integer(1, 40), 32 * random.integer(1, 5)]
   return rowScenario({
     name: `gate and up ${dtype} [2 · ${width}, ${columns}], activations ${activationBlock}`,
     isExact: activationBlock > 0,
@@ -102,11 +105,11 @@ function gateUpScenario(random: Random, dtype: DeviceDType, activationBlock: 0 |
   })
 }
 
-function qkvScenario(random: Random, dtype: DeviceDType, activationBlock: 0 | 16 | 32): Scenario {
+function qkvScenario(random: Random, dtype: DeviceDType, activationBlock: 0 | 16 | 32, size: Size = 1): Scenario {
   const numRows = random.integer(2, 9)
   const kvHeads = random.integer(1, 3)
   const heads = kvHeads * random.integer(1, 3)
-  const headSize = 2 * random.integer(2, 17)
+  const headSize = 2 * random.integer(2, 17) * (size > 1 ? 4 : 1)
   const columns = 32 * random.integer(1, 4)
   const [slots, positions] = [24, 40]
   const out = (heads + 2 * kvHeads) * headSize
@@ -233,9 +236,9 @@ function cacheScenario(random: Random): Scenario {
   })
 }
 
-function choiceScenario(random: Random): Scenario {
+function choiceScenario(random: Random, size: Size = 1): Scenario {
   const numRows = random.integer(2, 9)
-  const columns = random.integer(4, 700)
+  const columns = size * random.integer(4, 700)
   const k = random.integer(1, Math.min(columns, 20))
   // Few distinct values, so that there are ties.
   const data = random.floats(numRows * columns, 4).map((value) => Math.round(value * 4) / 4)
@@ -268,5 +271,19 @@ export function createScenarios(random: Random): Scenario[] {
     cacheScenario(random),
     choiceScenario(random),
     ...cacheDTypes.map((dtype) => attentionScenario(random, { dtype })),
+  ]
+}
+
+/** Scenarios whose operations are large enough to be shared among threads. */
+export function createLargeScenarios(random: Random): Scenario[] {
+  return [
+    linearScenario(random, 'Q4', 32, 20),
+    linearScenario(random, 'Q8', 16, 20),
+    linearScenario(random, 'Q4', 0, 20),
+    linearScenario(random, 'F32', 0, 20),
+    gateUpScenario(random, 'Q4', 32, 20),
+    qkvScenario(random, 'Q4', 32, 20),
+    choiceScenario(random, 20),
+    attentionScenario(random, { dtype: 'F16', longest: 400 }),
   ]
 }
