@@ -1,7 +1,7 @@
 // Decodes the same prompts plainly and with draft trees, with a backend of its own, and shows that the text stays.
 import { fileURLToPath } from 'node:url'
-import { createDraftTree, type TreePolicy } from '@hass-engine/core'
-import { chain, drawText, dynamicTree, mergePolicies, ngram } from '@hass-engine/draft-tree'
+import type { TreePolicy } from '@hass-engine/core'
+import { chain, drawText, dynamicTree, mergePolicies, ngram, plain } from '@hass-engine/draft-tree'
 import { Speculation, type SpeculationCycle } from '@hass-engine/engine'
 import { createSampler, createTargetChooser, exactMatch } from '@hass-engine/sampler'
 import { loadHead, loadTarget } from './load.js'
@@ -14,7 +14,6 @@ const { model, weights } = await loadTarget(`${golden}models/llama-tiny`)
 const target = createOwnTarget(weights)
 const draft = createOwnDraft(weights, await loadHead(`${golden}heads/llama-tiny-hass`, model), rankCandidates)
 
-const noFrontier = () => ({ tokens: new Uint32Array(), parents: new Uint32Array() })
 const wantedTokens = 48
 const prompts = [
   [17, 301, 42, 8],
@@ -22,11 +21,7 @@ const prompts = [
   [256, 128, 64, 32, 16],
 ]
 const policies: Record<string, TreePolicy> = {
-  plain: {
-    name: 'plain',
-    width: 0,
-    start: ({ root }) => ({ expand: noFrontier, finish: () => createDraftTree([root], [-1]) }),
-  },
+  plain: plain(),
   chain: chain({ depth: 4 }),
   'n-gram': ngram(),
   dynamic: dynamicTree({ topK: 4, depth: 4, maxNodes: 24 }),

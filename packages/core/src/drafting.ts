@@ -62,6 +62,8 @@ export interface TreePolicy {
   readonly name: string
   /** Candidates wanted per row; 0 if the policy needs no draft model. */
   readonly width: number
+  /** Nodes of a tree at most, the root excluded: what a scheduler must have room for. */
+  readonly maxNodes: number
   /** Begins one cycle of one sequence. */
   start(cycle: DraftCycle): TreeBuilder
   /** What became of a tree: calibration lives here, and only here. */

@@ -63,6 +63,7 @@ export function costAware(options: CostAwareOptions = {}): CostAwarePolicy {
   return {
     name: 'cost-aware',
     width: topK,
+    maxNodes,
     start(cycle): TreeBuilder {
       const tables = cycle.costs ?? options.costs
       if (!tables) {

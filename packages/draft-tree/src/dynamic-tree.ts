@@ -29,6 +29,7 @@ export function dynamicTree(options: DynamicTreeOptions = {}): TreePolicy {
   return {
     name: 'dynamic',
     width: topK,
+    maxNodes,
     start(cycle): TreeBuilder {
       const tree = new CandidateTree(cycle.root)
       const levels = levelsOf(cycle, depth + 1)

@@ -35,6 +35,10 @@ export function mergePolicies(policies: readonly TreePolicy[], options: MergePol
   return {
     name: policies.map((policy) => policy.name).join('+'),
     width: heads[0]?.width ?? 0,
+    maxNodes: Math.min(
+      maxNodes,
+      policies.reduce((sum, policy) => sum + policy.maxNodes, 0),
+    ),
     start(cycle): TreeBuilder {
       const builders = policies.map((policy) => policy.start(cycle))
       const drafting = builders[policies.findIndex((policy) => policy.width > 0)]

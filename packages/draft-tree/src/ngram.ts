@@ -52,6 +52,7 @@ export function ngram(options: NgramOptions = {}): TreePolicy {
   return {
     name: 'ngram',
     width: 0,
+    maxNodes,
     start(cycle) {
       const levels = levelsOf(cycle, depth)
       return {

@@ -1,17 +1,19 @@
 import type { DraftCandidates, TreePolicy } from '@hass-engine/core'
+import { treePolicyCases } from '@hass-engine/core/test'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { draft, evenRows, faultsOf, linearCosts } from '../test/support.js'
-import { chain, costAware, dynamicTree, mergePolicies, ngram, staticTree } from './index.js'
+import { chain, costAware, dynamicTree, mergePolicies, ngram, plain, staticTree } from './index.js'
 
 const shape = { paths: [[0], [1], [0, 0], [0, 1], [1, 0], [0, 1, 0]] }
 const history = [5, 6, 7, 8, 5, 6, 7, 9, 5, 6, 7]
 const policies: Record<string, () => TreePolicy> = {
+  plain,
   chain: () => chain({ depth: 4 }),
   static: () => staticTree(shape),
   dynamic: () => dynamicTree({ topK: 3, depth: 3, maxNodes: 9 }),
   ngram: () => ngram(),
-  'cost-aware': () => costAware({ topK: 3, depth: 4, maxNodes: 12 }),
+  'cost-aware': () => costAware({ topK: 3, depth: 4, maxNodes: 12, costs: linearCosts(0.02) }),
   merged: () => mergePolicies([dynamicTree({ topK: 3, depth: 2, maxNodes: 6 }), ngram()], { maxNodes: 10 }),
 }
 const cycle = { root: 7, history, costs: linearCosts(0.02) }
@@ -28,6 +30,8 @@ const hostile = fc.record({
 })
 
 describe.each(Object.entries(policies))('%s', (_, create) => {
+  for (const { name, run } of treePolicyCases(create)) it(name, run)
+
   it('makes a valid tree of hostile candidates, and ends', () => {
     fc.assert(
       fc.property(fc.array(hostile, { minLength: 1, maxLength: 8 }), fc.nat(6), (levels, maxDepth) => {

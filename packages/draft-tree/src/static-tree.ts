@@ -86,6 +86,7 @@ function shapePolicy(name: string, shape: Shape): TreePolicy {
   return {
     name,
     width,
+    maxNodes: nodes - 1,
     start(cycle): TreeBuilder {
       const tree = new CandidateTree(cycle.root)
       const deepest = levelsOf(cycle, levels)

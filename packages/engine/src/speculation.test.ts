@@ -1,6 +1,6 @@
 import type { ChoiceRule, DraftModel, TargetModel, TreePolicy, Verifier } from '@hass-engine/core'
 import { createScriptedDraft, createScriptedTarget, type NextLogits } from '@hass-engine/core/test'
-import { chain, dynamicTree } from '@hass-engine/draft-tree'
+import { chain, dynamicTree, plain } from '@hass-engine/draft-tree'
 import { createSampler, createTargetChooser, exactMatch, noiseDraws, recursiveRejection } from '@hass-engine/sampler'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -77,8 +77,8 @@ describe('Speculation', () => {
     const perfect = await decode({ draft: heads.perfect!(), policy: chain({ depth: 3 }) }, [[1, 2]], 5)
     expect(perfect.accepted).toEqual([3, 3, 3, 3, 3])
     expect(perfect.texts[0]!.length).toBe(2 + 1 + 5 * 4)
-    const plain = await decode({ policy: { ...chain({ depth: 3 }), width: 0 } }, [[1, 2]], 5)
-    expect(plain.accepted).toEqual([0, 0, 0, 0, 0])
+    const drafted = await decode({ policy: plain() }, [[1, 2]], 5)
+    expect(drafted.accepted).toEqual([0, 0, 0, 0, 0])
   })
 
   it('gives sequences of a batch, and prompts in chunks, the text that they have alone', async () => {

@@ -1,4 +1,4 @@
-import { log } from './float-math.js'
+import { log } from '@hass-engine/core'
 import type { LogitsProcessor } from './processor.js'
 import { fillWeights, largestLogit } from './row.js'
 import { createSelector } from './selection.js'

@@ -1,5 +1,10 @@
-import { checkNumber, InvalidArgumentError, type LogitsRows } from '@hass-engine/core'
-import { createNoiseField, type NoiseField } from './noise-field.js'
+import {
+  checkNumber,
+  createNoiseField,
+  InvalidArgumentError,
+  type LogitsRows,
+  type NoiseField,
+} from '@hass-engine/core'
 import { argMax, gumbelArgMax } from './row.js'
 
 /**

@@ -1,6 +1,5 @@
-import { InvalidArgumentError, type Token } from '@hass-engine/core'
+import { InvalidArgumentError, type NoiseField, noiseStreams, type Token } from '@hass-engine/core'
 import { NoTokenLeftError } from './errors.js'
-import { type NoiseField, noiseStreams } from './noise-field.js'
 
 /**
  * A uniform number in [0, 1) for the token at `position`: for whether `token` is accepted there, or, without a

@@ -1,7 +1,6 @@
 import type { Token } from '@hass-engine/core'
+import { exp, gumbelOfWord, log, type NoiseField } from '@hass-engine/core'
 import { BadLogitsError, NoTokenLeftError } from './errors.js'
-import { exp, log } from './float-math.js'
-import { gumbelOfWord, type NoiseField } from './noise-field.js'
 
 /**
  * Copies the model's logits to a row that processors may change.

@@ -1,6 +1,14 @@
-import { type ChoiceRule, checkNumber, checkOptionKeys, type Token, type TokenLogProbs } from '@hass-engine/core'
-import { log } from './float-math.js'
-import { createNoiseField, type NoiseField, randomSeed } from './noise-field.js'
+import {
+  type ChoiceRule,
+  checkNumber,
+  checkOptionKeys,
+  createNoiseField,
+  log,
+  type NoiseField,
+  randomSeed,
+  type Token,
+  type TokenLogProbs,
+} from '@hass-engine/core'
 import type { LogitsProcessor } from './processor.js'
 import { checkTemperature, createProcessors, type ProcessorOptions, processorOptionKeys } from './processors.js'
 import { argMax, gumbelArgMax, loadRow, logSumExp, processing, softmax } from './row.js'

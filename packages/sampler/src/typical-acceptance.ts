@@ -1,6 +1,5 @@
-import { checkNumber, checkOptionKeys, type Token, type Verifier } from '@hass-engine/core'
+import { checkNumber, checkOptionKeys, exp, log, type Token, type Verifier } from '@hass-engine/core'
 import { indexCandidates } from './candidate-tree.js'
-import { exp, log } from './float-math.js'
 import { draw, type RandomDraw, tokenOfUniform } from './random-draw.js'
 
 export interface TypicalAcceptanceOptions {

@@ -1,4 +1,4 @@
-export type { ContractCase } from './contract-case.js'
+export { type ContractCase, createRandom } from './contract-case.js'
 export {
   createScriptedDraft,
   createScriptedTarget,

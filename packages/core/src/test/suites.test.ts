@@ -25,6 +25,7 @@ const table = Array.from({ length: vocabSize }, (_, i) =>
 const twoSteps: TreePolicy = {
   name: 'two-steps',
   width: 2,
+  maxNodes: 2,
   start({ root, maxDepth = Infinity }) {
     const tokens = [root]
     const logProbs = [0]

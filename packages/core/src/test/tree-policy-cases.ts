@@ -112,6 +112,10 @@ function startDrive(policy: TreePolicy, cycle: DraftCycle, scores: Scores, seed:
     finish(): DraftTree {
       const tree = builder.finish()
       assertValidTree(tree, cycle.root)
+      assert.ok(
+        tree.tokens.length <= policy.maxNodes + 1,
+        `${tree.tokens.length} nodes with maxNodes ${policy.maxNodes}`,
+      )
       return tree
     },
   }

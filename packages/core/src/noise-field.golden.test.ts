@@ -1,9 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { listGolden, readGoldenJson } from '../../../test/support/golden.js'
-import { createLogitsRows } from './logits-rows.js'
 import { createNoiseField } from './noise-field.js'
 import { philox4x32 } from './philox.js'
-import { createSampler } from './sampler.js'
 
 interface NoiseCase {
   seed: number
@@ -14,14 +12,6 @@ interface NoiseCase {
   uniform: number
   exponential: number
   gumbel: number
-}
-
-interface ChoiceCase {
-  logits: number[]
-  temperature: number
-  seed: number
-  position: number
-  token: number
 }
 
 // Two correctly written logarithms differ by an ulp or two; near ln 1 = 0 that is an absolute distance.
@@ -54,18 +44,6 @@ describe.skipIf(files.length === 0)('golden noise', () => {
       expect(Math.abs(exponential - expected.exponential)).toBeLessThan(tolerance(expected.exponential))
       const gumbel = noise.gumbel(position, token, stream)
       expect(Math.abs(gumbel - expected.gumbel)).toBeLessThan(tolerance(expected.gumbel))
-    }
-  })
-
-  it('chooses the recorded tokens, from a row and from rows on a device', async () => {
-    const choices = readGoldenJson('noise', 'choices.json')
-    const list = (Array.isArray(choices) ? choices : choices.cases) as ChoiceCase[]
-    expect(list.length).toBeGreaterThan(0)
-    for (const { logits, temperature, seed, position, token } of list) {
-      const row = Float32Array.from(logits)
-      expect(createSampler({ temperature, seed }).choose(row, { length: position })).toBe(token)
-      const rows = createLogitsRows(row, row.length)
-      expect(await rows.gumbelArgMax(0, { temperature, seed: BigInt(seed), position })).toBe(token)
     }
   })
 })

@@ -1,6 +1,8 @@
-import { checkNumber, InvalidArgumentError, type Token } from '@hass-engine/core'
+import { InvalidArgumentError } from './errors.js'
 import { log } from './float-math.js'
+import { checkNumber } from './options.js'
 import { philox4x32 } from './philox.js'
+import type { Token } from './token.js'
 
 /** What a number of the noise field is for. Streams are independent of each other. */
 export const noiseStreams = { choice: 0, rejection: 1, training: 2, shuffling: 3 } as const

@@ -1,5 +1,5 @@
-import { InvalidArgumentError } from '@hass-engine/core'
 import { describe, expect, it } from 'vitest'
+import { InvalidArgumentError } from './errors.js'
 import { createNoiseField, gumbelOfWord, noiseStreams, randomSeed } from './noise-field.js'
 
 describe('createNoiseField', () => {
