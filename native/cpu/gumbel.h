@@ -10,11 +10,18 @@ namespace {
 // No noise is larger: it belongs to the word 0 and is 22.87.
 constexpr double largest_gumbel = 22.875;
 
+// E >= u, so G = -ln E <= -ln u, which the leading zeros of the word bound. Rounding is monotonic: the bound holds for
+// rounded sums, too.
+inline double gumbel_bound(std::uint32_t word) {
+  const int zeros = word == 0 ? 32 : __builtin_clz(word);
+  return (zeros + 1) * 0.6931471805599454 + 1e-9;
+}
+
 // A logit at or below which nothing can win against `best`; rounding is covered by the slack.
 inline float losing_logit(double best, double inverse_temperature) {
   const double bound = (best - largest_gumbel) / inverse_temperature;
   const double slack = (bound < 0 ? -bound : bound) * 1e-6 + 1e-6 / inverse_temperature;
-  return inverse_temperature > 0 ? static_cast<float>(bound - slack) : -infinity;
+  return inverse_temperature > 0 && bound - slack > -3e38 ? static_cast<float>(bound - slack) : -infinity;
 }
 
 inline std::uint32_t row_gumbel_arg_max(const float *x, std::int64_t size, double inverse_temperature,
@@ -27,7 +34,9 @@ inline std::uint32_t row_gumbel_arg_max(const float *x, std::int64_t size, doubl
   const auto offer = [&](std::int64_t v) {
     const double value = static_cast<double>(x[v]) * inverse_temperature;
     if (!(value + largest_gumbel >= best)) return;
-    const double key = value + noise.gumbel(v);
+    const std::uint32_t word = noise.word(v);
+    if (!(value + gumbel_bound(word) >= best)) return;
+    const double key = value + gumbel_of_word(word);
     if (key > best || (key == best && v < token)) {
       best = key;
       token = v;

@@ -54,19 +54,33 @@ inline void float_rows(const hass_cpu_linear_args &a, Weights weights, std::int6
     float_tile<count>(a.x + r * a.x_stride, a.x_stride, weights, begin, end, tile + (r - row_begin) * tile_stride);
     r += count;
   };
-  while (r + 6 <= row_end) step(RowCount<6>());
-  if (r + 4 <= row_end) step(RowCount<4>());
-  if (r + 2 <= row_end) step(RowCount<2>());
-  if (r < row_end) step(RowCount<1>());
+  // Six rows fill the registers; of seven and eight, four come first, since one or two would wait for their sums.
+  while (row_end - r > 8 || row_end - r == 6) step(RowCount<6>());
+  if (row_end - r >= 7) step(RowCount<4>());
+  switch (row_end - r) {
+    case 5: return step(RowCount<5>());
+    case 4: return step(RowCount<4>());
+    case 3: return step(RowCount<3>());
+    case 2: return step(RowCount<2>());
+    case 1: return step(RowCount<1>());
+    default: return;
+  }
 }
 
-// Eight outputs of a packed panel, inputs [begin, end) -> columns `column` ... `column` + 8 of [end - begin][16].
+// Eight outputs of a packed panel, inputs [begin, end), whole blocks -> the left half of [end - begin][16].
 inline void widen_panel(std::int32_t dtype, std::int64_t in, const void *panel, std::int64_t begin, std::int64_t end,
                         float *weights) {
-  for (std::int64_t k = begin; k < end; ++k) {
-    for (std::int64_t o = 0; o < quantized_panel_width; ++o) {
-      weights[(k - begin) * float_panel_width + o] = packed_weight(dtype, in, panel, o, k);
-      weights[(k - begin) * float_panel_width + 8 + o] = 0.0f;
+  const auto *bytes = static_cast<const std::uint8_t *>(panel);
+  for (std::int64_t b = begin / block_size; b < end / block_size; ++b) {
+    const PackedBlock block = packed_block(dtype, in, bytes, b);
+    for (std::int64_t element = 0; element < block_size; ++element, weights += float_panel_width) {
+      float integers[quantized_panel_width];
+      for (std::int64_t o = 0; o < quantized_panel_width; ++o) {
+        integers[o] = static_cast<float>(packed_integer(block, o, element));
+      }
+      const Vec8 products = load_half(block.scales) * load(integers);
+      store(weights, block.minima ? products + load_half(block.minima) : products);
+      store(weights + 8, splat(0.0f));
     }
   }
 }

@@ -21,6 +21,15 @@ inline __m256i load_bytes(const std::uint8_t *source) {
   return _mm256_loadu_si256(reinterpret_cast<const __m256i *>(source));
 }
 
+// What will be read some blocks later. An address past the weights does no harm.
+template <std::int64_t bytes>
+inline void prefetch(const std::uint8_t *current) {
+  constexpr std::int64_t distance = 1280;
+  for (std::int64_t i = 0; i < bytes; i += 64) {
+    _mm_prefetch(reinterpret_cast<const char *>(reinterpret_cast<std::uintptr_t>(current) + distance + i), _MM_HINT_T0);
+  }
+}
+
 // Sums of 16 bits -> the eight outputs' sums, each times `factor`.
 inline __m256i widen_sums(__m256i sums, int factor) {
   return _mm256_madd_epi16(sums, _mm256_set1_epi16(static_cast<short>(factor)));
@@ -93,9 +102,7 @@ inline void q4_tile(const std::uint8_t *panel, std::int64_t num_blocks, const Qu
     totals[r] = splat(0.0f);
   }
   for (std::int64_t b = 0; b < num_blocks; ++b, panel += q4_block_bytes) {
-    _mm_prefetch(reinterpret_cast<const char *>(panel) + 1280, _MM_HINT_T0);
-    _mm_prefetch(reinterpret_cast<const char *>(panel) + 1344, _MM_HINT_T0);
-    _mm_prefetch(reinterpret_cast<const char *>(panel) + 1408, _MM_HINT_T0);
+    prefetch<q4_block_bytes>(panel);
     const Vec8 scale = load_half(reinterpret_cast<const std::uint16_t *>(panel));
     for (int p = 0; p < parts; ++p) {
       __m256i sums[rows];
@@ -125,6 +132,9 @@ inline void q8_tile(const std::uint8_t *panel, std::int64_t num_blocks, const Qu
   const std::uint8_t *high_plane = panel + q8_high_offset(num_blocks * block_size);
   const std::uint8_t *low_plane = panel + q8_low_offset(num_blocks * block_size);
   for (std::int64_t b = 0; b < num_blocks; ++b) {
+    // Past its end, the high plane is followed by the low one, and that by the next panel.
+    prefetch<nibble_plane_bytes>(high_plane + nibble_plane_bytes * b);
+    prefetch<nibble_plane_bytes>(low_plane + nibble_plane_bytes * b);
     const Vec8 scale = load_half(reinterpret_cast<const std::uint16_t *>(panel + 16 * b));
     for (int p = 0; p < parts; ++p) {
       __m256i high[rows], low[rows];

@@ -23,17 +23,16 @@ template <int parts>
 inline void quantized_panel(const hass_cpu_linear_args &a, const std::uint8_t *panel, std::int64_t row_begin,
                             std::int64_t row_end, float *tile) {
   for (std::int64_t b = 0; b < a.in / block_size; ++b) {
+    const PackedBlock weight = packed_block(a.weight_dtype, a.in, panel, b);
     for (std::int64_t o = 0; o < quantized_panel_width; ++o) {
-      int weights[block_size];
-      for (std::int64_t i = 0; i < block_size; ++i) {
-        weights[i] = packed_integer(a.weight_dtype, a.in, panel, o, b * block_size + i);
-      }
-      const float scale = packed_scale(a.weight_dtype, panel, o, b);
+      int integers[block_size];
+      for (std::int64_t i = 0; i < block_size; ++i) integers[i] = packed_integer(weight, o, i);
+      const float scale = float_of_half(weight.scales[o]);
       for (std::int64_t r = row_begin; r < row_end; ++r) {
         const QuantizedBlock<parts> &block = quantized_row<parts>(a, r)[b];
         float &total = tile[(r - row_begin) * tile_stride + o];
-        total = add_block(b == 0 ? 0.0f : total, scale, weights, block);
-        if (a.weight_dtype == HASS_Q4) total = total + packed_minimum(panel, o, b) * block.sum;
+        total = add_block(b == 0 ? 0.0f : total, scale, integers, block);
+        if (weight.minima) total = total + float_of_half(weight.minima[o]) * block.sum;
       }
     }
   }

@@ -54,7 +54,7 @@ struct NoiseRow {
   std::int64_t block = -1;
   std::uint32_t words[4] = {0, 0, 0, 0};
 
-  double gumbel(std::int64_t token) {
+  std::uint32_t word(std::int64_t token) {
     if (block != token >> 2) {
       block = token >> 2;
       words[0] = static_cast<std::uint32_t>(block);
@@ -63,7 +63,7 @@ struct NoiseRow {
       words[3] = 0;
       philox(words, key0, key1);
     }
-    return gumbel_of_word(words[token & 3]);
+    return words[token & 3];
   }
 };
 

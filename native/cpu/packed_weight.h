@@ -8,10 +8,21 @@
 namespace hass {
 namespace {
 
-inline float half_at(const std::uint8_t *bytes) {
-  std::uint16_t half;
-  std::memcpy(&half, bytes, sizeof half);
-  return float_of_half(half);
+// Eight outputs, 32 inputs. minima and low are NULL where the dtype has none.
+struct PackedBlock {
+  const std::uint16_t *scales, *minima;  // [8] float16
+  const std::uint8_t *high, *low;        // nibble planes; of Q4 `high` alone
+};
+
+inline PackedBlock packed_block(std::int32_t dtype, std::int64_t in, const std::uint8_t *panel, std::int64_t index) {
+  if (dtype == HASS_Q4) {
+    const std::uint8_t *block = panel + index * q4_block_bytes;
+    return {reinterpret_cast<const std::uint16_t *>(block),
+            reinterpret_cast<const std::uint16_t *>(block + q4_minima_offset), block + q4_nibbles_offset, nullptr};
+  }
+  return {reinterpret_cast<const std::uint16_t *>(panel + index * 16), nullptr,
+          panel + q8_high_offset(in) + index * nibble_plane_bytes,
+          panel + q8_low_offset(in) + index * nibble_plane_bytes};
 }
 
 inline int nibble_at(const std::uint8_t *plane, std::int64_t output, std::int64_t element) {
@@ -20,34 +31,23 @@ inline int nibble_at(const std::uint8_t *plane, std::int64_t output, std::int64_
 }
 
 // 0 ... 15 of Q4, -128 ... 127 of Q8.
-inline int packed_integer(std::int32_t dtype, std::int64_t in, const std::uint8_t *panel, std::int64_t output,
-                          std::int64_t index) {
-  const std::int64_t block = index / block_size, element = index % block_size;
-  if (dtype == HASS_Q4) return nibble_at(panel + block * q4_block_bytes + q4_nibbles_offset, output, element);
-  const int high = nibble_at(panel + q8_high_offset(in) + block * nibble_plane_bytes, output, element);
-  const int low = nibble_at(panel + q8_low_offset(in) + block * nibble_plane_bytes, output, element);
-  return 16 * high + low - 128;
+inline int packed_integer(const PackedBlock &block, std::int64_t output, std::int64_t element) {
+  const int high = nibble_at(block.high, output, element);
+  return block.low ? 16 * high + nibble_at(block.low, output, element) - 128 : high;
 }
 
-inline float packed_scale(std::int32_t dtype, const std::uint8_t *panel, std::int64_t output, std::int64_t block) {
-  return half_at(panel + block * (dtype == HASS_Q4 ? q4_block_bytes : 16) + 2 * output);
-}
-
-inline float packed_minimum(const std::uint8_t *panel, std::int64_t output, std::int64_t block) {
-  return half_at(panel + block * q4_block_bytes + q4_minima_offset + 2 * output);
-}
-
-inline float packed_weight(std::int32_t dtype, std::int64_t in, const void *panel, std::int64_t output,
-                           std::int64_t index) {
-  const auto *bytes = static_cast<const std::uint8_t *>(panel);
-  const float product = packed_scale(dtype, bytes, output, index / block_size) *
-                        static_cast<float>(packed_integer(dtype, in, bytes, output, index));
-  return dtype == HASS_Q4 ? product + packed_minimum(bytes, output, index / block_size) : product;
+inline float packed_weight(const PackedBlock &block, std::int64_t output, std::int64_t element) {
+  const float product =
+      float_of_half(block.scales[output]) * static_cast<float>(packed_integer(block, output, element));
+  return block.minima ? product + float_of_half(block.minima[output]) : product;
 }
 
 inline float weight_at(std::int32_t dtype, std::int64_t in, const void *panel, std::int64_t output,
                        std::int64_t index) {
-  if (is_quantized(dtype)) return packed_weight(dtype, in, panel, output, index);
+  if (is_quantized(dtype)) {
+    const auto *bytes = static_cast<const std::uint8_t *>(panel);
+    return packed_weight(packed_block(dtype, in, bytes, index / block_size), output, index % block_size);
+  }
   const std::int64_t element = index * float_panel_width + output;
   if (dtype == HASS_F32) return static_cast<const float *>(panel)[element];
   const std::uint16_t half = static_cast<const std::uint16_t *>(panel)[element];

@@ -116,9 +116,7 @@ async function runMutants(out) {
     cpSync(join(native, 'cpu'), join(tree, 'cpu'), { recursive: true })
     cpSync(join(native, 'include'), join(tree, 'include'), { recursive: true })
     edit(tree, mutant)
-    const mutantFlags = mutant.flags
-      ? base.map((flag) => (flag === mutant.flags.from ? mutant.flags.to : flag))
-      : base
+    const mutantFlags = base.map((flag) => mutant.flags?.[flag] ?? flag)
     await compile(tree, out, sourcesIn('cpu'), mutantFlags)
     const { code } = await runProgram(out, mutant.caughtBy, base, [])
     console.log(`${code === 0 ? 'MISSED' : 'caught'} by ${mutant.caughtBy}: ${mutant.name}`)
