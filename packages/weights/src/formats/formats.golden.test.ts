@@ -76,6 +76,9 @@ describe('golden bad files', () => {
     expect((error as HassError).message).toContain(file)
     expect(milliseconds).toBeLessThan(maxMilliseconds)
     expect(after.arrayBuffers - before.arrayBuffers).toBeLessThan(maxArrayBuffers)
-    if (must_not_create) expect(existsSync(must_not_create)).toBe(false)
+    if (must_not_create) {
+      expect((error as HassError).code).toBe('HASS_ERR_PICKLE_GLOBAL')
+      expect(existsSync(must_not_create)).toBe(false)
+    }
   })
 })

@@ -1,9 +1,8 @@
-import { dtypeSize } from '@hass-engine/core'
 import { shown, WeightsError } from '../../errors.js'
 import { type ByteSource, readBytes } from '../../source/byte-source.js'
 import { StorageBytes } from './storage-bytes.js'
 import type { TorchContents } from './torch-file.js'
-import { type TorchStorage, unpickleTorch } from './torch-objects.js'
+import { storageByteLength, type TorchStorage, unpickleTorch } from './torch-objects.js'
 import type { PickleValue } from './unpickle.js'
 
 const magicNumber = 0x1950a86a20f9469cfc6cn
@@ -75,7 +74,7 @@ async function locate(storage: TorchStorage, at: number, source: ByteSource) {
       { file: source.name, key: storage.key, found: elements, expected: storage.elements },
     )
   }
-  const byteLength = storage.elements * dtypeSize(storage.dtype ?? 'U8')
+  const byteLength = storageByteLength(storage)
   const offset = at + 8
   if (offset + byteLength > source.size) {
     throw new WeightsError(

@@ -1,4 +1,4 @@
-import type { DType } from '@hass-engine/core'
+import { type DType, dtypeSize } from '@hass-engine/core'
 import { shown, WeightsError } from '../../errors.js'
 import { type PickleGlobal, type PickleObject, PickleTuple, type PickleValue, unpickle } from './unpickle.js'
 
@@ -9,6 +9,11 @@ export interface TorchStorage extends PickleObject {
   /** Absent if untyped: the tensors say it, and `elements` are bytes. */
   readonly dtype: DType | undefined
   readonly elements: number
+}
+
+/** Bytes that a storage of so many elements has; an untyped one counts in bytes. */
+export function storageByteLength({ dtype = 'U8', elements }: TorchStorage): number {
+  return elements * dtypeSize(dtype)
 }
 
 export interface TorchTensor extends PickleObject {

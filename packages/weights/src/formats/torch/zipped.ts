@@ -1,9 +1,8 @@
-import { dtypeSize } from '@hass-engine/core'
 import { shown, WeightsError } from '../../errors.js'
 import type { ByteSource } from '../../source/byte-source.js'
 import { StorageBytes } from './storage-bytes.js'
 import type { TorchContents } from './torch-file.js'
-import { type TorchStorage, unpickleTorch } from './torch-objects.js'
+import { storageByteLength, type TorchStorage, unpickleTorch } from './torch-objects.js'
 import { listZipMembers, type ZipMember } from './zip.js'
 
 /** About a hundred bytes describe a tensor: a pickle of a hundred thousand tensors takes ten megabytes. */
@@ -69,7 +68,7 @@ async function readMember(member: ZipMember, source: ByteSource, maxLength: numb
 }
 
 function locate(storage: TorchStorage, member: ZipMember | undefined, source: ByteSource): StorageBytes {
-  const expected = storage.elements * dtypeSize(storage.dtype ?? 'U8')
+  const expected = storageByteLength(storage)
   if (member?.byteLength === expected) return new StorageBytes(source, member)
   throw new WeightsError(
     'HASS_ERR_TORCH_STORAGE',
