@@ -11,6 +11,8 @@ namespace {
 constexpr double shared_ns = 20e3;
 // What a helper that has lost its processor can hold up.
 constexpr double chunk_ns = 12e3;
+// Alone, chunks are only the places where an interruption takes effect.
+constexpr double lone_chunk_ns = 1e6;
 constexpr std::int64_t max_chunks = 4096;
 
 struct Job {
@@ -44,12 +46,12 @@ void StageRunner::run_stage(hass_cpu_stage stage, const void *arguments) {
   }
   const double cost = hass_cpu_cost(stage, arguments);
   const hass_cpu_run run = device_->kernels->run[stage];
-  if (device_->pool.threads() == 1 || cost < shared_ns) {
-    if (!device_->pool.is_interrupted()) run(arguments, 0, units, scratch_);
-    return;
+  const std::int32_t threads = device_->pool.threads();
+  std::int64_t chunks = 1;
+  if (cost >= shared_ns) {
+    const double by_cost = std::min(cost / (threads == 1 ? lone_chunk_ns : chunk_ns), double(max_chunks));
+    chunks = std::min(units, std::max<std::int64_t>(static_cast<std::int64_t>(by_cost), threads));
   }
-  const auto by_cost = static_cast<std::int64_t>(std::min(cost / chunk_ns, double(max_chunks)));
-  const std::int64_t chunks = std::min(units, std::max<std::int64_t>(by_cost, device_->pool.threads()));
   Job job{run, arguments, units, chunks, scratch_, scratch_bytes_};
   device_->pool.run(static_cast<std::int32_t>(chunks), run_chunk, &job);
 }

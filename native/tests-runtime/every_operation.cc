@@ -20,11 +20,13 @@ float noise(std::size_t index) {
 
 }  // namespace
 
-EveryOperation::EveryOperation(const hass_backend &chosen, const char *isa, std::int32_t threads) : backend(chosen) {
+EveryOperation::EveryOperation(const hass_backend &chosen, const char *isa, std::int32_t threads,
+                               bool keeps_everything)
+    : backend(chosen) {
   try {
     const hass_status status = backend.create_device(isa, threads, &device, &error);
     if (status != HASS_STATUS_OK) throw status;
-    build();
+    build(keeps_everything);
   } catch (...) {
     release();
     throw;
@@ -75,7 +77,7 @@ hass_buffer *EveryOperation::weight(std::int32_t dtype, std::int32_t rows, std::
   return buffer;
 }
 
-void EveryOperation::build() {
+void EveryOperation::build(bool keeps_everything) {
   ProgramWriter w;
   w.dims = {max_rows, max_rows, 3, 16, max_rows + 1, max_rows * (max_rows + 1) / 2};
   const std::int32_t R = dim(rows_dim), L = dim(selected_dim);
@@ -85,7 +87,7 @@ void EveryOperation::build() {
     return tensor;
   };
   const auto activation = [&](std::initializer_list<std::int32_t> shape) {
-    return w.tensor(HASS_ACTIVATION, HASS_F32, shape);
+    return w.tensor(keeps_everything ? HASS_OUTPUT : HASS_ACTIVATION, HASS_F32, shape);
   };
   const auto output = [&](std::int32_t dtype, std::initializer_list<std::int32_t> shape) {
     outputs_.push_back(w.tensor(HASS_OUTPUT, dtype, shape));

@@ -13,7 +13,8 @@ class EveryOperation {
   static constexpr std::int32_t max_rows = 6;
 
   // Throws hass_status if anything cannot be made; frees what was made until then.
-  EveryOperation(const hass_backend &backend, const char *isa, std::int32_t threads);
+  // keeps_everything: no two tensors share memory, since all activations are outputs.
+  EveryOperation(const hass_backend &backend, const char *isa, std::int32_t threads, bool keeps_everything = false);
   ~EveryOperation();
   EveryOperation(const EveryOperation &) = delete;
   EveryOperation &operator=(const EveryOperation &) = delete;
@@ -24,6 +25,7 @@ class EveryOperation {
   hass_status run_with(std::int32_t rows, const char *input, std::size_t index, std::uint32_t value);
   // The bytes of all outputs and of the state, after a run.
   std::string outputs() const;
+  std::int32_t some_output() const { return outputs_.front(); }
 
   const hass_backend &backend;
   hass_device *device = nullptr;
@@ -38,7 +40,7 @@ class EveryOperation {
     const char *name;
   };
   void release();
-  void build();
+  void build(bool keeps_everything);
   hass_buffer *plain(std::size_t bytes);
   hass_buffer *floats(std::size_t count, float scale);
   hass_buffer *weight(std::int32_t dtype, std::int32_t rows, std::int32_t columns);

@@ -37,14 +37,29 @@ void test_runs(bool is_long) {
         }
       }
     }
+    // Memory that tensors share after one another holds nothing that is still wanted.
+    EveryOperation apart(*hass_cpu_backend(), names[isa], 1, true);
+    const auto shared = make(names[isa], 1);
+    for (std::int32_t rows = 1; rows <= EveryOperation::max_rows; rows++) {
+      CHECK(apart.run(rows) == HASS_STATUS_OK && shared->run(rows) == HASS_STATUS_OK);
+      CHECK(apart.outputs() == shared->outputs());
+    }
+    hass_program_facts apart_facts, shared_facts;
+    apart.backend.program_facts(apart.program, &apart_facts);
+    shared->backend.program_facts(shared->program, &shared_facts);
+    CHECK(shared_facts.arena_bytes < apart_facts.arena_bytes);
     // A failed run takes the outputs with it.
     const auto single = make(names[isa], 1);
+    const auto read = [&] {
+      float value;
+      return single->backend.read_output(single->program, single->some_output(), 0, &value, 4, &single->error);
+    };
+    CHECK(read() == HASS_STATUS_INVALID_ARGUMENT);
     CHECK(single->run(2) == HASS_STATUS_OK);
+    CHECK(read() == HASS_STATUS_OK);
     const std::int32_t cancelled = 1;
     CHECK(single->run(2, &cancelled) == HASS_STATUS_CANCELLED);
-    float ignored;
-    CHECK(single->backend.read_output(single->program, 0, 0, &ignored, 4, &single->error) ==
-          HASS_STATUS_INVALID_ARGUMENT);
+    CHECK(read() == HASS_STATUS_INVALID_ARGUMENT);
   }
   hass_device *device = nullptr;
   hass_error error;
@@ -68,7 +83,108 @@ void test_runs(bool is_long) {
   cpu.destroy_device(device);
 }
 
+namespace {
+
+// One rule broken at a time, of a program that is sound without it.
+void test_broken_rules() {
+  const hass_backend &cpu = *hass_cpu_backend();
+  hass_device *device = nullptr;
+  hass_buffer *plain = nullptr, *matrix = nullptr;
+  hass_error error;
+  CHECK(cpu.create_device("auto", 1, &device, &error) == HASS_STATUS_OK);
+  CHECK(cpu.create_buffer(device, 4096, &plain, &error) == HASS_STATUS_OK);
+  CHECK(cpu.create_weight(device, HASS_F32, 8, 8, &matrix, &error) == HASS_STATUS_OK);
+
+  using Write = void (*)(ProgramWriter &, hass_buffer *plain, hass_buffer *matrix);
+  // Tensors 0: input [R, 8], 1: activation [R, 8], 2: output [R, 8], 3: state [8, 8], 4: matrix [8, 8],
+  // 5: input [R] U32, 6: vector [8].
+  const auto attempt = [&](Write write, std::int32_t extra_word = 0) {
+    ProgramWriter w;
+    w.dims = {4};
+    w.tensor(HASS_INPUT, HASS_F32, {dim(0), 8});
+    w.tensor(HASS_ACTIVATION, HASS_F32, {dim(0), 8});
+    w.tensor(HASS_OUTPUT, HASS_F32, {dim(0), 8});
+    w.tensor(HASS_STATE, HASS_F32, {8, 8}, plain);
+    w.tensor(HASS_WEIGHT, HASS_F32, {8, 8}, matrix);
+    w.tensor(HASS_INPUT, HASS_U32, {dim(0)});
+    w.tensor(HASS_WEIGHT, HASS_F32, {8}, plain);
+    write(w, plain, matrix);
+    std::vector<std::int32_t> words = w.words();
+    if (extra_word) words.push_back(extra_word);
+    hass_program *program = nullptr;
+    const hass_status status =
+        cpu.create_program(device, words.data(), words.size(), w.bindings.data(), w.bindings.size(), &program, &error);
+    if (status == HASS_STATUS_OK) cpu.destroy_program(program);
+    return status;
+  };
+  const Write sound = [](ProgramWriter &w, hass_buffer *, hass_buffer *) {
+    w.operation(HASS_OP_ADD, {1, 0, 0});
+    w.operation(HASS_OP_LINEAR, {2, 1, 4, 6, 0}, {0});
+    w.operation(HASS_OP_CACHE_WRITE, {3, 2, 5});
+  };
+  CHECK(attempt(sound) == HASS_STATUS_OK);
+  CHECK(attempt(sound, 1) == HASS_STATUS_INVALID_PROGRAM);
+  const Write broken[] = {
+      // Nothing writes the output.
+      [](ProgramWriter &w, hass_buffer *, hass_buffer *) { w.operation(HASS_OP_ADD, {1, 0, 0}); },
+      // Read before it is written; read by what writes it; written twice; written though an input, or a state.
+      [](ProgramWriter &w, hass_buffer *, hass_buffer *) { w.operation(HASS_OP_ADD, {2, 1, 0}); },
+      [](ProgramWriter &w, hass_buffer *, hass_buffer *) { w.operation(HASS_OP_ADD, {2, 2, 0}); },
+      [](ProgramWriter &w, hass_buffer *, hass_buffer *) {
+        w.operation(HASS_OP_ADD, {2, 0, 0});
+        w.operation(HASS_OP_MUL, {2, 0, 0});
+      },
+      [](ProgramWriter &w, hass_buffer *, hass_buffer *) {
+        w.operation(HASS_OP_ADD, {2, 0, 0});
+        w.operation(HASS_OP_ADD, {0, 2, 2});
+      },
+      [](ProgramWriter &w, hass_buffer *, hass_buffer *) {
+        w.operation(HASS_OP_ADD, {2, 0, 0});
+        w.operation(HASS_OP_ADD, {3, 3, 3});
+      },
+      // Opcode, number of operands, of attributes; an operand that is not optional.
+      [](ProgramWriter &w, hass_buffer *, hass_buffer *) { w.operation(63, {2, 0, 0}); },
+      [](ProgramWriter &w, hass_buffer *, hass_buffer *) { w.operation(HASS_OP_ADD, {2, 0}); },
+      [](ProgramWriter &w, hass_buffer *, hass_buffer *) { w.operation(HASS_OP_ADD, {2, 0, 0}, {1}); },
+      [](ProgramWriter &w, hass_buffer *, hass_buffer *) { w.operation(HASS_OP_ADD, {2, 0, HASS_NONE}); },
+      // Dtypes, ranks, extents, attributes.
+      [](ProgramWriter &w, hass_buffer *, hass_buffer *) { w.operation(HASS_OP_ADD, {2, 5, 5}); },
+      [](ProgramWriter &w, hass_buffer *, hass_buffer *) { w.operation(HASS_OP_ADD, {2, 0, 6}); },
+      [](ProgramWriter &w, hass_buffer *, hass_buffer *) { w.operation(HASS_OP_ADD, {2, 0, 3}); },
+      [](ProgramWriter &w, hass_buffer *, hass_buffer *) { w.operation(HASS_OP_LINEAR, {2, 0, 4, HASS_NONE, HASS_NONE}, {7}); },
+      [](ProgramWriter &w, hass_buffer *, hass_buffer *) { w.operation(HASS_OP_SLICE_COLUMNS, {2, 0}, {1}); },
+      [](ProgramWriter &w, hass_buffer *, hass_buffer *) { w.operation(HASS_OP_RMS_NORM, {2, 0, 6}, {bits(-1.0f)}); },
+      // A weight as a matrix and row by row; a state where a weight is wanted, and the other way round.
+      [](ProgramWriter &w, hass_buffer *, hass_buffer *) {
+        w.operation(HASS_OP_LINEAR, {2, 0, 4, HASS_NONE, HASS_NONE}, {0});
+        w.operation(HASS_OP_GATHER_ROWS, {1, 4, 5});
+      },
+      [](ProgramWriter &w, hass_buffer *, hass_buffer *) { w.operation(HASS_OP_LINEAR, {2, 0, 3, HASS_NONE, HASS_NONE}, {0}); },
+      [](ProgramWriter &w, hass_buffer *, hass_buffer *) {
+        w.operation(HASS_OP_ADD, {2, 0, 0});
+        w.operation(HASS_OP_CACHE_WRITE, {4, 2, 5});
+      },
+      // Indices out of a buffer that a kernel could change.
+      [](ProgramWriter &w, hass_buffer *plain_buffer, hass_buffer *) {
+        const std::int32_t slots = w.tensor(HASS_WEIGHT, HASS_U32, {8}, plain_buffer);
+        const std::int32_t y = w.tensor(HASS_OUTPUT, HASS_F32, {8, 8});
+        w.operation(HASS_OP_ADD, {2, 0, 0});
+        w.operation(HASS_OP_GATHER_ROWS, {y, 2, slots});
+      },
+  };
+  for (const Write &write : broken) {
+    error = {};
+    if (!CHECK(attempt(write) == HASS_STATUS_INVALID_PROGRAM)) std::printf("  broken rule %td\n", &write - broken);
+  }
+  cpu.destroy_buffer(matrix);
+  cpu.destroy_buffer(plain);
+  cpu.destroy_device(device);
+}
+
+}  // namespace
+
 void test_malformed_programs(bool is_long) {
+  test_broken_rules();
   const auto model = make("auto", 1);
   const hass_backend &cpu = model->backend;
   const std::vector<std::int32_t> &words = model->words;

@@ -22,6 +22,58 @@ void count(void *context, std::int32_t chunk, std::int32_t thread) {
   tally.calls_of_thread[static_cast<std::size_t>(thread) * 16]++;
 }
 
+// Threads that have all begun: a pool whose helpers come too late would prove nothing.
+struct Meeting {
+  std::atomic<int> begun{0};
+  void meet(int threads) {
+    if (begun.fetch_add(1) >= threads) return;
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(2);
+    while (begun.load() < threads && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+  }
+};
+
+bool counts_each_chunk_once_under_contention() {
+  struct Work {
+    Meeting meeting;
+    std::atomic<int> calls[2000] = {};
+  } work;
+  hass::ThreadPool pool(3);
+  pool.run(
+      2000,
+      [](void *context, std::int32_t chunk, std::int32_t) {
+        auto &it = *static_cast<Work *>(context);
+        it.meeting.meet(3);
+        it.calls[chunk].fetch_add(1, std::memory_order_relaxed);
+      },
+      &work);
+  for (const auto &calls : work.calls) {
+    if (calls.load() != 1) return false;
+  }
+  return true;
+}
+
+// Past the caller's spinning, while a helper is still in its chunk.
+bool waits_for_the_helper() {
+  struct Work {
+    Meeting meeting;
+    std::atomic<int> done{0}, helped{0};
+  } work;
+  hass::ThreadPool pool(2);
+  pool.run(
+      2,
+      [](void *context, std::int32_t, std::int32_t thread) {
+        auto &it = *static_cast<Work *>(context);
+        it.meeting.meet(2);
+        if (thread != 0) {
+          std::this_thread::sleep_for(std::chrono::milliseconds(20));
+          it.helped.fetch_add(1);
+        }
+        it.done.fetch_add(1);
+      },
+      &work);
+  return work.done.load() == 2 && work.helped.load() == 1;
+}
+
 }  // namespace
 
 void test_thread_pool(bool is_long) {
@@ -55,17 +107,8 @@ void test_thread_pool(bool is_long) {
     for (const int calls : tally.calls) total += calls;
     CHECK(total == 100);
   }
-  // A chunk that a helper holds is waited for, past the caller's spinning.
-  hass::ThreadPool pool(2);
-  std::atomic<int> done{0};
-  pool.run(
-      2,
-      [](void *context, std::int32_t, std::int32_t thread) {
-        std::this_thread::sleep_for(std::chrono::milliseconds(thread == 0 ? 1 : 5));
-        static_cast<std::atomic<int> *>(context)->fetch_add(1);
-      },
-      &done);
-  CHECK(done.load() == 2);
+  for (int round = 0; round < (is_long ? 500 : 100); round++) CHECK(counts_each_chunk_once_under_contention());
+  CHECK(waits_for_the_helper());
   // Pools that die at once, asleep or not.
   for (int i = 0; i < 50; i++) hass::ThreadPool short_lived(1 + i % 5);
 }
