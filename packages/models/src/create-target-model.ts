@@ -3,6 +3,7 @@ import type { Device, DeviceDType, DeviceTensor } from '@hass-engine/kernels'
 import type { OpenedModel } from '@hass-engine/weights'
 import { targetArchitecture } from './architectures/index.js'
 import { type ActivationBlock, type CacheDType, DecoderRuntime } from './passes/decoder-runtime.js'
+import { NoiseChooser } from './passes/noise-chooser.js'
 import type { Observer } from './passes/observer.js'
 import { DeviceTargetModel } from './target-model.js'
 import { uploadRopeTable } from './weights/rope.js'
@@ -92,7 +93,9 @@ export async function loadTargetModel(options: TargetModelOptions, observer?: Ob
       },
     })
     disposables.push(runtime)
-    return new DeviceTargetModel({ model, tensors, precision, runtime, maxContext, disposables })
+    const chooser = new NoiseChooser(device, config.vocabSize)
+    disposables.push(chooser)
+    return new DeviceTargetModel({ model, tensors, precision, runtime, chooser, maxContext, disposables })
   } catch (error) {
     for (const disposable of disposables) disposable.dispose()
     throw error

@@ -44,7 +44,10 @@ export class CandidateRule {
     return { rows: rows.length, width, tokens, logProbs }
   }
 
-  /** Noise is that of the target's ids, so it is asked for by them. */
+  /**
+   * Noise is that of the target's ids, so it is asked for by them. Cuts count what was ranked as the whole
+   * distribution: on a flat one topP cuts a little more than the target does.
+   */
   #couple(row: RankedRow, noise: NoiseField): Pick<RankedRow, 'tokens' | 'logProbs'> {
     const { topK, topP, minP } = this.#coupling!
     const pool = row.tokens.length
@@ -64,6 +67,7 @@ export class CandidateRule {
         ...(minP !== undefined && { minP }),
       },
     })
-    return { tokens: Uint32Array.from(tokens, (i) => row.tokens[i]!), logProbs }
+    // What the cuts leave of the width are impossible candidates, of no token in particular.
+    return { tokens: tokens.map((i, rank) => (logProbs[rank]! > -Infinity ? row.tokens[i]! : 0)), logProbs }
   }
 }

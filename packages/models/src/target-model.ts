@@ -11,6 +11,7 @@ import {
 import type { DeviceTensor } from '@hass-engine/kernels'
 import type { ModelConfig, OpenedModel } from '@hass-engine/weights'
 import type { DecoderRuntime } from './passes/decoder-runtime.js'
+import type { NoiseChooser } from './passes/noise-chooser.js'
 import type { PassPart, RowBatch } from './passes/plan-passes.js'
 import { DeviceSequence } from './target-sequence.js'
 import { TargetStep } from './target-step.js'
@@ -21,6 +22,7 @@ export interface TargetParts {
   readonly tensors: ReadonlyMap<string, DeviceTensor>
   readonly precision: Precision
   readonly runtime: DecoderRuntime
+  readonly chooser: NoiseChooser
   readonly maxContext: number
   /** What is freed with the model. */
   readonly disposables: readonly { dispose(): void }[]
@@ -38,6 +40,7 @@ export class DeviceTargetModel implements TargetModel, AsyncDisposable {
   readonly opened: OpenedModel
   readonly #tensors: ReadonlyMap<string, DeviceTensor>
   readonly #runtime: DecoderRuntime
+  readonly #chooser: NoiseChooser
   readonly #disposables: TargetParts['disposables']
   #isDisposed = false
 
@@ -51,6 +54,7 @@ export class DeviceTargetModel implements TargetModel, AsyncDisposable {
     this.precision = parts.precision
     this.#tensors = parts.tensors
     this.#runtime = parts.runtime
+    this.#chooser = parts.chooser
     this.#disposables = parts.disposables
   }
 
@@ -115,7 +119,7 @@ export class DeviceTargetModel implements TargetModel, AsyncDisposable {
 
   #open(step: SequenceStep): TargetStep {
     const sequence = step.sequence as DeviceSequence
-    const opened = new TargetStep(step, sequence, this)
+    const opened = new TargetStep(step, sequence, this, this.#chooser)
     sequence.begin(opened, step.parents)
     return opened
   }

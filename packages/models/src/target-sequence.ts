@@ -1,10 +1,4 @@
-import {
-  checkNumber,
-  checkOptionKeys,
-  InvalidArgumentError,
-  type TargetModel,
-  type TargetSequence,
-} from '@hass-engine/core'
+import { checkNumber, checkOptionKeys, type TargetModel, type TargetSequence } from '@hass-engine/core'
 import type { CachedRows } from './cache/cached-rows.js'
 
 /** What a sequence knows of its step. */

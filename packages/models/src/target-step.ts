@@ -1,6 +1,6 @@
 import type { LogitsRows, SequenceStep, TargetModel, TargetOutput, Token } from '@hass-engine/core'
 import type { OutputHandle } from '@hass-engine/kernels'
-import { createLogitsRows } from '@hass-engine/sampler'
+import type { NoiseChooser, NoisyChoice } from './passes/noise-chooser.js'
 import { StepRows } from './passes/step-rows.js'
 import type { DeviceSequence } from './target-sequence.js'
 
@@ -12,11 +12,11 @@ export class TargetStep implements TargetOutput {
   readonly features: DeviceFeatures
   readonly #asked: 'all' | 'last' | 'none'
 
-  constructor(step: SequenceStep, sequence: DeviceSequence, model: TargetModel) {
+  constructor(step: SequenceStep, sequence: DeviceSequence, model: TargetModel, chooser: NoiseChooser) {
     this.sequence = sequence
     this.tokens = Uint32Array.from(step.tokens)
     this.#asked = step.logits ?? 'all'
-    this.logits = new DeviceLogits(this.rows, model.vocabSize)
+    this.logits = new DeviceLogits(this.rows, model.vocabSize, chooser)
     this.features = new DeviceFeatures(this.rows, model.hiddenSize, 'features')
   }
 
@@ -49,8 +49,10 @@ class DeviceFeatures extends StepRows {
 class DeviceLogits implements LogitsRows {
   readonly values: StepRows
   readonly #choices: Uint32Array
+  readonly #chooser: NoiseChooser
 
-  constructor(rows: number, vocabSize: number) {
+  constructor(rows: number, vocabSize: number, chooser: NoiseChooser) {
+    this.#chooser = chooser
     this.values = new StepRows(rows, vocabSize, 'logits')
     this.#choices = new Uint32Array(rows)
   }
@@ -73,8 +75,8 @@ class DeviceLogits implements LogitsRows {
     return this.#choices[row]!
   }
 
-  gumbelArgMax(row: number, choice: { temperature: number; seed: bigint; position: number }): Token | Promise<Token> {
-    return createLogitsRows(this.read(row), this.vocabSize).gumbelArgMax(0, choice)
+  gumbelArgMax(row: number, choice: NoisyChoice): Token | Promise<Token> {
+    return this.#chooser.choose(this.read(row), choice)
   }
 
   read(row: number): Float32Array {
