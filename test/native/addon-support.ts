@@ -10,8 +10,9 @@ import {
   TensorKind,
 } from '../../packages/kernels/src/program.js'
 
-export const addonPath =
-  process.env.HASS_NATIVE_PATH ?? fileURLToPath(new URL('../../native/build/Release/hass.node', import.meta.url))
+// biome-ignore lint/suspicious/noUndeclaredEnvVars: tests are no task of turbo's
+const override = process.env.HASS_NATIVE_PATH
+export const addonPath = override ?? fileURLToPath(new URL('../../native/build/Release/hass.node', import.meta.url))
 
 export const addon = createRequire(import.meta.url)(addonPath) as Addon
 
