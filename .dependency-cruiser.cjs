@@ -24,9 +24,10 @@ module.exports = {
     { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
     {
       name: 'published-code-imports-no-tests',
+      comment: 'src/testing holds what only tests import',
       severity: 'error',
-      from: { path: '^packages/[^/]+/src', pathNot: '\\.test\\.ts$' },
-      to: { path: '^(test|examples|scripts)/|\\.test\\.ts$' },
+      from: { path: '^packages/[^/]+/src', pathNot: '\\.test\\.ts$|/src/testing/' },
+      to: { path: '^(test|examples|scripts)/|/src/testing/|\\.test\\.ts$' },
     },
     {
       name: 'core-imports-nothing',

@@ -1,4 +1,4 @@
-export { createNoiseField, exp, log, type NoiseField, noiseStreams, philox4x32, randomSeed } from '@hass-engine/core'
+export { createNoiseField, type NoiseField, noiseStreams, randomSeed } from '@hass-engine/core'
 export type { TokenMask } from './constraints.js'
 export * from './errors.js'
 export { exactMatch } from './exact-match.js'
