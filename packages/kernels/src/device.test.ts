@@ -1,5 +1,6 @@
 import { DisposedError, HassError, InvalidArgumentError } from '@hass-engine/core'
 import { afterAll, describe, expect, it } from 'vitest'
+import { addonFunctions } from './addon/addon.js'
 import { loadAddon } from './addon/load-addon.js'
 import { type Device, type DeviceOptions, openDevice } from './device.js'
 import { doctor } from './doctor.js'
@@ -194,7 +195,8 @@ describe.each(kinds)('device $kind $isa', (options) => {
     for (const result of results) {
       if (result.status === 'rejected') expect(result.reason).toBeInstanceOf(DisposedError)
     }
-    expect(results.at(-1)!.status).toBe('rejected')
+    // How many were done before is a race; teardown.test.ts disposes under runs that are long.
+    await expect(program.run({ inputs: { tokens: words(1), slots: words(1) } })).rejects.toThrow(DisposedError)
   })
 
   it('refuses memory that nobody has', () => {
@@ -215,6 +217,10 @@ describe('openDevice', () => {
 })
 
 describe.runIf(isas.length > 0)('the addon', () => {
+  it('has the functions of its TypeScript face, and no others', () => {
+    expect(Object.keys(loadAddon().addon).sort()).toEqual([...addonFunctions, 'version'].sort())
+  })
+
   it('survives the failure of every allocation', async () => {
     const { addon } = loadAddon()
     let isDone = false

@@ -46,7 +46,6 @@ export const Opcode = {
   LINEAR_SILU_MUL: 65,
   QKV_ROPE_CACHE: 66,
 } as const
-export type OpcodeName = keyof typeof Opcode
 
 export interface ProgramTensor {
   readonly kind: TensorKindCode

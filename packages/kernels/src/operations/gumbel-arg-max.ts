@@ -1,6 +1,6 @@
+import { createNoiseField } from '@hass-engine/core'
 import { Opcode } from '../program.js'
 import { floatsOf, wordsOf } from '../reference/host-tensor.js'
-import { createGumbelNoise } from '../reference/noise.js'
 import { argMaxOf } from './arg-max.js'
 import type { Operation } from './operation.js'
 import { reads, writes } from './signature.js'
@@ -30,11 +30,11 @@ export const gumbelArgMax: Operation = {
         out[row] = argMaxOf(scores, from, from + columns)
         continue
       }
-      const gumbel = createGumbelNoise((BigInt(keys[2 * row + 1]!) << 32n) | BigInt(keys[2 * row]!))
+      const noise = createNoiseField((BigInt(keys[2 * row + 1]!) << 32n) | BigInt(keys[2 * row]!))
       let largest = -Infinity
       out[row] = 0
       for (let id = 0; id < columns; id++) {
-        const value = scores[from + id]! * factors[row]! + gumbel(places[row]!, id)
+        const value = scores[from + id]! * factors[row]! + noise.gumbel(places[row]!, id)
         if (value > largest) {
           largest = value
           out[row] = id

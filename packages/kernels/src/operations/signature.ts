@@ -1,7 +1,7 @@
 import type { DeviceDType } from '../program.js'
 
 /** What an operation does with an operand. `update` reads and writes a state. */
-export type Access = 'write' | 'read' | 'update'
+type Access = 'write' | 'read' | 'update'
 
 /**
  * One operand of an operation. `shape` is written in letters, one extent each: `R`, `O`, a number, or a sum of

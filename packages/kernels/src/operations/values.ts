@@ -14,7 +14,7 @@ export function checkBelow(tensor: HostTensor, limit: number, what: string): voi
 }
 
 /** The error for a value that is not below its limit. */
-export function outOfRange(what: string, index: number, value: number, limit: number): InvalidInputError {
+function outOfRange(what: string, index: number, value: number, limit: number): InvalidInputError {
   return new InvalidInputError(`${what} ${index} is ${value}, expected less than ${limit}.`, { index, value, limit })
 }
 

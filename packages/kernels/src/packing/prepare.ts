@@ -17,7 +17,7 @@ export interface WeightSource {
 }
 
 /** Rows ready to be written to a device. */
-export interface WeightChunk extends EncodedRows {
+interface WeightChunk extends EncodedRows {
   readonly firstRow: number
   readonly numRows: number
 }

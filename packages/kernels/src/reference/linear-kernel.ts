@@ -52,7 +52,7 @@ function sumFloats({ x, weight, y, arithmetic }: LinearCall): void {
 }
 
 /** Cuts each row of `[rows, columns]` floats into blocks of int8 with one scale each. */
-export function quantizeRows(x: HostTensor, block: number, { round }: Arithmetic): QuantizedRows {
+function quantizeRows(x: HostTensor, block: number, { round }: Arithmetic): QuantizedRows {
   const [rows, columns] = x.shape as [number, number]
   const values = floatsOf(x)
   const quants = new Int8Array(rows * columns)

@@ -70,7 +70,7 @@ function poison(inputs: Record<string, InputData>, row: number, numRows: number,
 }
 
 /** Attention gives a row the same bits wherever its context lies, and however much of it is committed. */
-export async function checkPlacement(device: Device, seed: number): Promise<Violations> {
+async function checkPlacement(device: Device, seed: number): Promise<Violations> {
   const placements = [
     {},
     { slotSeed: 7 },

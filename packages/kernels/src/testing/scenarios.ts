@@ -54,7 +54,7 @@ function words(values: ArrayLike<number>) {
 }
 
 /** A random matrix of a device dtype in that dtype's own format. */
-export function randomWeight(random: Random, name: string, dtype: DeviceDType, shape: [number, number]) {
+function randomWeight(random: Random, name: string, dtype: DeviceDType, shape: [number, number]) {
   const { format, bytes } = encodeFloats(random.floats(shape[0] * shape[1]), dtype)
   return { name, format: format as WeightFormat, shape, data: bytes, dtype }
 }
@@ -253,6 +253,28 @@ function choiceScenario(random: Random, size: Size = 1): Scenario {
   })
 }
 
+function gumbelScenario(random: Random, size: Size = 1): Scenario {
+  const numRows = random.integer(2, 9)
+  const columns = size * random.integer(1, 300)
+  const seeds = Uint32Array.from({ length: 2 * numRows }, () => random.integer(0, 2 ** 32 - 1))
+  return rowScenario({
+    name: `gumbelArgMax of ${columns}`,
+    numRows,
+    rowInputs: {
+      x: floatRows(random, numRows, columns, 6),
+      inverseTemperature: {
+        data: Float32Array.from({ length: numRows }, () => random.pick([0, 1, 1 / 0.7, 3, 0.01])),
+        dtype: 'F32',
+      },
+      positions: words(Array.from({ length: numRows }, () => random.integer(0, 2 ** 32 - 1))),
+      seeds: { data: seeds, dtype: 'U32', columns: 2 },
+    },
+    build: (g, { x, inverseTemperature, positions, seeds: keys }) => ({
+      token: g.gumbelArgMax(x!, inverseTemperature!, positions!, keys!),
+    }),
+  })
+}
+
 /** One round of scenarios over all operations and dtypes, with random shapes. */
 export function createScenarios(random: Random): Scenario[] {
   const blocks = [0, 16, 32] as const
@@ -270,6 +292,7 @@ export function createScenarios(random: Random): Scenario[] {
     ...weightDTypes.map((dtype) => embeddingScenario(random, dtype)),
     cacheScenario(random),
     choiceScenario(random),
+    gumbelScenario(random),
     ...cacheDTypes.map((dtype) => attentionScenario(random, { dtype })),
   ]
 }
@@ -284,6 +307,7 @@ export function createLargeScenarios(random: Random): Scenario[] {
     gateUpScenario(random, 'Q4', 32, 20),
     qkvScenario(random, 'Q4', 32, 20),
     choiceScenario(random, 20),
+    gumbelScenario(random, 20),
     attentionScenario(random, { dtype: 'F16', longest: 400 }),
   ]
 }
