@@ -1,6 +1,5 @@
 // One thread, kernel by kernel: GMAC/s by number of rows, beside register peaks and read bandwidth of the same run.
-//
-//   g++ -std=c++17 -O3 -ffp-contract=off -mavx2 -mfma -mf16c -c kernels.cc, linked with the objects of ../cpu: run.mjs
+// `node run.mjs` builds and runs it.
 #include <cstdio>
 #include <memory>
 #include <random>

@@ -73,12 +73,15 @@ inline void widen_panel(std::int32_t dtype, std::int64_t in, const void *panel, 
   const auto *bytes = static_cast<const std::uint8_t *>(panel);
   for (std::int64_t b = begin / block_size; b < end / block_size; ++b) {
     const PackedBlock block = packed_block(dtype, in, bytes, b);
+    const Vec8 scale = load_half(block.scales);
     for (std::int64_t element = 0; element < block_size; ++element, weights += float_panel_width) {
-      float integers[quantized_panel_width];
-      for (std::int64_t o = 0; o < quantized_panel_width; ++o) {
-        integers[o] = static_cast<float>(packed_integer(block, o, element));
+      const std::int64_t vector = nibble_offset(0, element & ~std::int64_t{3});
+      const int shift = static_cast<int>(8 * (element & 3) + (element & 4));
+      Vec8 integers = load_nibbles(block.high + vector, shift);
+      if (block.low) {
+        integers = (integers * splat(16.0f) + load_nibbles(block.low + vector, shift)) - splat(128.0f);
       }
-      const Vec8 products = load_half(block.scales) * load(integers);
+      const Vec8 products = scale * integers;
       store(weights, block.minima ? products + load_half(block.minima) : products);
       store(weights + 8, splat(0.0f));
     }

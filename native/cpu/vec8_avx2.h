@@ -46,6 +46,12 @@ inline void store_int8(std::int8_t *target, Vec8 a) {
   _mm_storel_epi64(reinterpret_cast<__m128i *>(target), _mm_packs_epi16(words, words));
 }
 
+inline Vec8 load_nibbles(const std::uint8_t *source, int shift) {
+  const __m256i words = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(source));
+  const __m256i shifted = _mm256_srl_epi32(words, _mm_cvtsi32_si128(shift));
+  return {_mm256_cvtepi32_ps(_mm256_and_si256(shifted, _mm256_set1_epi32(15)))};
+}
+
 inline Vec8 operator+(Vec8 a, Vec8 b) { return {_mm256_add_ps(a.v, b.v)}; }
 inline Vec8 operator-(Vec8 a, Vec8 b) { return {_mm256_sub_ps(a.v, b.v)}; }
 inline Vec8 operator*(Vec8 a, Vec8 b) { return {_mm256_mul_ps(a.v, b.v)}; }

@@ -56,6 +56,11 @@ inline void store_int8(std::int8_t *target, Vec8 a) {
   for (int i = 0; i < 8; ++i) target[i] = static_cast<std::int8_t>(a.lane[i]);
 }
 
+// Lane i: four bits from bit `shift` on of the i-th 32-bit word (little-endian).
+inline Vec8 load_nibbles(const std::uint8_t *source, int shift) {
+  return each_lane([=](int i) { return static_cast<float>(source[4 * i + shift / 8] >> shift % 8 & 15); });
+}
+
 inline Vec8 operator+(Vec8 a, Vec8 b) {
   return each_lane([&](int i) { return a.lane[i] + b.lane[i]; });
 }

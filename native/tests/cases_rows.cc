@@ -164,6 +164,8 @@ void add_choices(Random &random, double hostility, std::vector<Case> &cases) {
     for (float &value : x) value = std::nearbyint(value);
   }
   if (hostility > 0) {
+    // Without an infinity, which would hide what a NaN does to the maximum; the first row has no maximum at all.
+    for (float &value : x) value = random.chance(0.2) ? NAN : std::isinf(value) ? random.normal() : value;
     for (std::int64_t i = 0; i < columns; ++i) x[static_cast<std::size_t>(i)] = random.chance(0.5) ? NAN : -INFINITY;
   }
   const std::string name = " of [" + std::to_string(rows) + ", " + std::to_string(columns) + "]";
