@@ -1,7 +1,7 @@
 import { type ChatMessage, HassError } from '@hass-engine/core'
 import { describe, expect, it } from 'vitest'
 import { createTokenizerFromGguf } from './create-tokenizer-from-gguf.js'
-import { readGgufFixture } from './test-vocabularies.js'
+import { readGgufFixture } from './testing/test-vocabularies.js'
 import type { Tokenizer } from './tokenizer.js'
 
 const metadata = readGgufFixture('SmolLM2-135M-Instruct.Q4_1.gguf')

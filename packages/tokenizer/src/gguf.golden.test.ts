@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { listGolden, readGoldenJson } from '../../../test/support/golden.js'
 import { createTokenizerFromGguf } from './create-tokenizer-from-gguf.js'
-import { readVocabularyFiles } from './test-vocabularies.js'
+import { readVocabularyFiles } from './testing/test-vocabularies.js'
 import type { Tokenizer } from './tokenizer.js'
 
 interface AddedToken {

@@ -1,7 +1,7 @@
 import type { ChatMessage } from '@hass-engine/core'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { listGolden, readGoldenJson } from '../../../test/support/golden.js'
-import { openVocabulary } from './test-vocabularies.js'
+import { openVocabulary } from './testing/test-vocabularies.js'
 import type { MaskedChatEncoding, Tokenizer } from './tokenizer.js'
 
 const files = listGolden('tokenizers', /\.json$/).filter((file) => readGoldenJson('tokenizers', file).chats.length > 0)

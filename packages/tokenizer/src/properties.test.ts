@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { listGolden, readGoldenJson } from '../../../test/support/golden.js'
-import { openVocabulary, readVocabularyFiles } from './test-vocabularies.js'
+import { openVocabulary, readVocabularyFiles } from './testing/test-vocabularies.js'
 import type { Tokenizer } from './tokenizer.js'
 
 const text = fc.oneof(

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { listGolden, readGoldenJson } from '../../../test/support/golden.js'
-import { openVocabulary } from './test-vocabularies.js'
+import { openVocabulary } from './testing/test-vocabularies.js'
 import type { Tokenizer } from './tokenizer.js'
 
 /** Texts that make careless tokenizers quadratic. */

@@ -1,7 +1,16 @@
 import { type DType, dtypes, elementCount, InvalidArgumentError, toFloat32 } from '@hass-engine/core'
 import { WeightsError } from './errors.js'
-import { dequantizeFp8Blocks, type Fp8Quantization } from './quantization/fp8-blocks.js'
+import { dequantizeFp8Blocks } from './quantization/fp8-blocks.js'
 import { dequantizeGgml, type GgmlQuantization, type GgmlQuantizedType } from './quantization/ggml.js'
+
+/** FP8 weights with one float32 factor per block, as DeepSeek-V3 publishes them (`weight_scale_inv`). */
+export interface Fp8Quantization {
+  readonly format: 'fp8-blocks'
+  /** Rows and columns that share a factor; blocks at the edges are cut. */
+  readonly blockShape: readonly [rows: number, columns: number]
+  /** `[ceil(rows / blockRows), ceil(columns / blockColumns)]`, what an element is multiplied with. */
+  readonly scales: TensorSource
+}
 
 /** How stored elements become numbers where the dtype alone does not say it. */
 export type Quantization = GgmlQuantization | Fp8Quantization

@@ -1,5 +1,5 @@
 import { describe, it } from 'vitest'
-import { expectRefusal } from '../test-files/expect-refusal.js'
+import { expectRefusal } from '../testing/expect-refusal.js'
 import { openTensors } from './open-tensors.js'
 
 describe('openTensors', () => {

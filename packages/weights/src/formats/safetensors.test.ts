@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { createMemorySource } from '../source/byte-source.js'
-import { buildSafetensors } from '../test-files/build-safetensors.js'
-import { expectRefusal, isParsedOrRefused } from '../test-files/expect-refusal.js'
+import { buildSafetensors } from '../testing/build-safetensors.js'
+import { expectRefusal, isParsedOrRefused } from '../testing/expect-refusal.js'
 import { maxSafetensorsHeaderLength, openSafetensors } from './safetensors.js'
 
 const open = (bytes: Uint8Array) => openSafetensors(createMemorySource(bytes, 'x.safetensors'))

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { elementCount } from '@hass-engine/core'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { buildGguf, ggufFloat32, ggufString, ggufUint32 } from '../test-files/build-gguf.js'
-import { expectRefusal } from '../test-files/expect-refusal.js'
+import { buildGguf, ggufFloat32, ggufString, ggufUint32 } from '../testing/build-gguf.js'
+import { expectRefusal } from '../testing/expect-refusal.js'
 import { openModel } from './open-model.js'
 
 let root: string

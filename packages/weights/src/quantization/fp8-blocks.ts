@@ -1,14 +1,3 @@
-import type { TensorSource } from '../tensor-source.js'
-
-/** FP8 weights with one float32 factor per block, as DeepSeek-V3 publishes them (`weight_scale_inv`). */
-export interface Fp8Quantization {
-  readonly format: 'fp8-blocks'
-  /** Rows and columns that share a factor; blocks at the edges are cut. */
-  readonly blockShape: readonly [rows: number, columns: number]
-  /** `[ceil(rows / blockRows), ceil(columns / blockColumns)]`, what an element is multiplied with. */
-  readonly scales: TensorSource
-}
-
 /**
  * Multiplies each element with its block's factor, in place: `w[i][j] = fp8[i][j] · scale[i / 128][j / 128]`.
  *

@@ -1,22 +1,7 @@
 import { InvalidArgumentError } from '@hass-engine/core'
+import type { GgmlBlock } from './ggml-block.js'
 import { kQuants } from './k-quants.js'
 import { simpleBlocks } from './simple-blocks.js'
-
-/**
- * Dequantizes one block.
- *
- * @param view all bytes of the tensor, little-endian
- * @param at where the block begins
- * @param out receives the block's numbers from `to` on
- */
-export type BlockDequantizer = (view: DataView, at: number, out: Float32Array, to: number) => void
-
-/** A GGML block type: so many elements in so many bytes. */
-export interface GgmlBlock {
-  readonly blockElements: number
-  readonly blockBytes: number
-  readonly dequantize: BlockDequantizer
-}
 
 const blocks = { ...simpleBlocks, ...kQuants } satisfies Record<string, GgmlBlock>
 

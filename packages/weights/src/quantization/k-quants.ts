@@ -1,5 +1,5 @@
 import { f16ToFloat } from '@hass-engine/core'
-import type { GgmlBlock } from './ggml.js'
+import type { GgmlBlock } from './ggml-block.js'
 
 /*
  * Super-blocks of 256 elements: groups of 16 or 32 with small integer scales (and minima), which the block's float16

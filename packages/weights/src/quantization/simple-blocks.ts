@@ -1,5 +1,5 @@
 import { f16ToFloat } from '@hass-engine/core'
-import type { GgmlBlock } from './ggml.js'
+import type { GgmlBlock } from './ggml-block.js'
 
 /*
  * Blocks of 32: a factor d, for the _1 types a minimum m, then the codes. Of 4-bit codes byte j holds element j in

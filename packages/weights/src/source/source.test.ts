@@ -3,7 +3,7 @@ import { appendFile, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/pro
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { expectRefusal } from '../test-files/expect-refusal.js'
+import { expectRefusal } from '../testing/expect-refusal.js'
 import { createMemorySource, readBytes } from './byte-source.js'
 import { openFileSource } from './file-source.js'
 import { createWindowSource } from './window-source.js'

@@ -3,8 +3,8 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { goldenPath } from '../../../../../test/support/golden.js'
 import { createMemorySource } from '../../source/byte-source.js'
-import { buildGguf, type GgufToBuild, ggufArray, ggufString, ggufUint32 } from '../../test-files/build-gguf.js'
-import { expectRefusal, isParsedOrRefused } from '../../test-files/expect-refusal.js'
+import { buildGguf, type GgufToBuild, ggufArray, ggufString, ggufUint32 } from '../../testing/build-gguf.js'
+import { expectRefusal, isParsedOrRefused } from '../../testing/expect-refusal.js'
 import { openGguf } from './gguf.js'
 
 const open = (file: GgufToBuild | Uint8Array) =>

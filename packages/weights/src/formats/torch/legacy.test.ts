@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { createMemorySource } from '../../source/byte-source.js'
-import { PickleWriter } from '../../test-files/build-torch.js'
-import { expectRefusal, isParsedOrRefused } from '../../test-files/expect-refusal.js'
+import { PickleWriter } from '../../testing/build-torch.js'
+import { expectRefusal, isParsedOrRefused } from '../../testing/expect-refusal.js'
 import { openTorch } from './torch-file.js'
 
 const open = (bytes: Uint8Array) => openTorch(createMemorySource(bytes, 'x.bin'))

@@ -1,7 +1,7 @@
 import { shown, WeightsError } from '../../errors.js'
 import { type ByteSource, readBytes } from '../../source/byte-source.js'
 import { StorageBytes } from './storage-bytes.js'
-import type { TorchContents } from './torch-file.js'
+import type { TorchContents } from './torch-contents.js'
 import { storageByteLength, type TorchStorage, unpickleTorch } from './torch-objects.js'
 import type { PickleValue } from './unpickle.js'
 

@@ -7,21 +7,14 @@ import { collectTensors } from './collect-tensors.js'
 import { readLegacyTorch } from './legacy.js'
 import type { StorageBytes } from './storage-bytes.js'
 import { gatherStrided, isContiguous, stridedExtent } from './strided.js'
+import type { TorchContents } from './torch-contents.js'
 import type { TorchTensor } from './torch-objects.js'
-import type { PickleValue } from './unpickle.js'
 import { readZippedTorch } from './zipped.js'
 
 export interface TorchFile {
   readonly format: 'torch'
   /** By their path through the saved dictionaries, joined by dots. */
   readonly tensors: ReadonlyMap<string, TensorSource>
-}
-
-/** What either layout of the file gives: the saved value and the storages that it refers to. */
-export interface TorchContents {
-  readonly value: PickleValue
-  /** Checked: each has exactly the bytes that the pickle declares. */
-  readonly storages: ReadonlyMap<string, StorageBytes>
 }
 
 /** A view that repeats its elements may be larger than the file, but not without end. */

