@@ -110,14 +110,16 @@ export class DecoderRuntime {
     }
     const selectedRows = graph.dimension('selected', maxSelected)
     options.build(pass, { rows, selectedRows, selected: graph.input('selected', 'U32', [selectedRows]) })
-    this.#caches = Object.fromEntries(
-      caches.flatMap(({ keys, values }) =>
-        [keys, values].map(({ name }) => [name, device.allocate({ dtype: cacheDtype, shape })]),
-      ),
-    )
-    this.#program = device.compile(graph, {
-      bindings: { ...weights.bindings(), ...this.#caches, rope: options.ropeTable },
-    })
+    const states = caches.flatMap(({ keys, values }) => [keys.name, values.name])
+    this.#caches = allocateAll(device, states, { dtype: cacheDtype, shape })
+    try {
+      this.#program = device.compile(graph, {
+        bindings: { ...weights.bindings(), ...this.#caches, rope: options.ropeTable },
+      })
+    } catch (error) {
+      for (const cache of Object.values(this.#caches)) cache.dispose()
+      throw error
+    }
   }
 
   /** A sequence without tokens. */
@@ -178,5 +180,21 @@ export class DecoderRuntime {
   #expose(graph: Graph, name: string, tensor: GraphTensor): void {
     graph.output(name, tensor)
     this.#observed.push(name)
+  }
+}
+
+/** Tensors of zeros by name; if one cannot be had, none remains. */
+function allocateAll(
+  device: Device,
+  names: readonly string[],
+  options: { readonly dtype: CacheDType; readonly shape: readonly number[] },
+): Record<string, DeviceTensor> {
+  const allocated: Record<string, DeviceTensor> = {}
+  try {
+    for (const name of names) allocated[name] = device.allocate(options)
+    return allocated
+  } catch (error) {
+    for (const tensor of Object.values(allocated)) tensor.dispose()
+    throw error
   }
 }
