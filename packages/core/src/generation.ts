@@ -38,8 +38,10 @@ export interface GenerateOptions extends SamplingOptions {
   readonly stop?: string | readonly string[]
   /** Tokens at which the output ends besides the model's own; not part of the text. */
   readonly stopTokens?: readonly Token[]
-  /** Log-probabilities of so many alternatives per token. Defaults to none at all. */
+  /** Report each token's log-probabilities, and those of so many alternatives. Defaults to no report at all. */
   readonly topLogProbs?: number
+  /** False decodes plainly; the text is the same. Defaults to true where there is something to draft with. */
+  readonly speculate?: boolean
   readonly signal?: AbortSignal
 }
 

@@ -45,6 +45,8 @@ export interface FeatureRows {
 export interface ModelSequence {
   /** Committed tokens. */
   readonly length: number
+  /** A new sequence that shares this one's first `length` tokens. Absent where the cache cannot be shared. */
+  fork?(options: { readonly length: number }): ModelSequence
   /** Frees the cache; a second call does nothing. */
   dispose(): void
 }
@@ -56,6 +58,7 @@ export interface TargetSequence extends ModelSequence {
    * @param rows `[kept]` row numbers, each the parent of the next; none forgets the whole step
    */
   commit(rows: ArrayLike<number>): void
+  fork?(options: { readonly length: number }): TargetSequence
 }
 
 /**

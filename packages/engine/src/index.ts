@@ -1,2 +1,7 @@
+export { type CostTableOptions, measureCostTables } from './cost-tables.js'
+export { Engine } from './engine.js'
+export * from './errors.js'
+export { type EngineOptions, loadEngine } from './load-engine.js'
+export type { EngineGenerateOptions } from './request.js'
 export { type CycleOptions, Speculation, type SpeculationCycle, type SpeculationOptions } from './speculation.js'
-export type { SequenceOptions, SpeculativeSequence, TargetPass } from './speculative-sequence.js'
+export type { SequenceModels, SequenceOptions, SpeculativeSequence, TargetPass } from './speculative-sequence.js'

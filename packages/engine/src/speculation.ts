@@ -149,11 +149,12 @@ export class Speculation {
     options: CycleOptions = {},
   ): Promise<PromiseSettledResult<SpeculationCycle>[]> {
     const startedAt = performance.now()
-    const trees = await this.#draft(sequences, options)
+    const pass = options.signal ? { signal: options.signal } : {}
+    const trees = await this.#draft(sequences, options, pass)
     const draftedAt = performance.now()
     const outputs = await this.#options.target.forward(
       sequences.map(({ target }, i) => ({ sequence: target, tokens: trees[i]!.tokens, parents: trees[i]!.parents })),
-      options,
+      pass,
     )
     const times = { draftMs: draftedAt - startedAt, verifyMs: performance.now() - draftedAt }
     const results: PromiseSettledResult<SpeculationCycle>[] = []
@@ -184,7 +185,11 @@ export class Speculation {
   }
 
   /** Level by level: the policies name rows, the draft model runs those of all sequences in one pass. */
-  async #draft(sequences: readonly SpeculativeSequence[], options: CycleOptions): Promise<DraftTree[]> {
+  async #draft(
+    sequences: readonly SpeculativeSequence[],
+    options: CycleOptions,
+    pass: ForwardOptions,
+  ): Promise<DraftTree[]> {
     const { target, costs } = this.#options
     const builders = sequences.map(({ policy, root, tokens }, i) =>
       policy.start({
@@ -198,7 +203,7 @@ export class Speculation {
     const drafting = sequences
       .map((sequence, i) => ({ sequence, builder: builders[i]! }))
       .filter(({ sequence }) => sequence.draft)
-    if (drafting.length > 0) await this.#growTrees(drafting, options)
+    if (drafting.length > 0) await this.#growTrees(drafting, pass)
     return builders.map((builder) => builder.finish())
   }
 

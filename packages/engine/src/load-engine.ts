@@ -1,0 +1,162 @@
+import { availableParallelism } from 'node:os'
+import { type CostTables, checkNumber, checkOptionKeys, InvalidArgumentError, type TreePolicy } from '@hass-engine/core'
+import { costAware, ngram, plain } from '@hass-engine/draft-tree'
+import { type DeviceKind, openDevice } from '@hass-engine/kernels'
+import { type ActivationBlock, type CacheDType, createDraftHead, createTargetModel } from '@hass-engine/models'
+import { exactMatch } from '@hass-engine/sampler'
+import { createTokenizerFromGguf, loadTokenizer, type Tokenizer } from '@hass-engine/tokenizer'
+import { type OpenedModel, openModel } from '@hass-engine/weights'
+import { loadCostTables } from './cost-tables.js'
+import { Engine } from './engine.js'
+import { NoDefaultModelError } from './errors.js'
+import { PrefixCache } from './prefix-cache.js'
+import { Scheduler } from './scheduler.js'
+import { Speculation } from './speculation.js'
+
+export interface EngineOptions {
+  /** A folder with `config.json` and weights, or a GGUF file. Defaults to the embedded SmolLM2-135M-Instruct. */
+  readonly model?: string
+  /**
+   * A draft head's folder; `'ngram'` drafts from the text itself; `false` decodes plainly. Defaults to the head that
+   * comes with the embedded model, if there is one, and to plain decoding for others.
+   */
+  readonly draft?: string | false
+  /** Defaults to `auto`: the native kernels where they can be loaded. */
+  readonly device?: DeviceKind | 'auto'
+  /** Threads of the kernels. Defaults to the machine's cores. */
+  readonly threads?: number
+  /** Longest text, in tokens. Defaults to the model's context, at most 4096. */
+  readonly contextTokens?: number
+  /** Tokens that the cache holds, of all texts together. Defaults to twice `contextTokens`. */
+  readonly cacheTokens?: number
+  readonly cacheDtype?: CacheDType
+  readonly activationBlock?: ActivationBlock
+  /** Texts that are decoded side by side at most. Defaults to 16. */
+  readonly maxSequences?: number
+  /** Prompt tokens per pass. Defaults to 512. */
+  readonly prefillChunk?: number
+  /** Ended texts whose caches are kept for those that begin alike. Defaults to 4. */
+  readonly keptPrefixes?: number
+  /** Decides the trees. Defaults to `costAware` with a head, to `ngram` with `draft: 'ngram'`. */
+  readonly policy?: TreePolicy
+  /** Costs of passes. Defaults to measuring them once per machine and model. */
+  readonly costs?: CostTables
+  readonly signal?: AbortSignal
+}
+
+const optionKeys = [
+  'model',
+  'draft',
+  'device',
+  'threads',
+  'contextTokens',
+  'cacheTokens',
+  'cacheDtype',
+  'activationBlock',
+  'maxSequences',
+  'prefillChunk',
+  'keptPrefixes',
+  'policy',
+  'costs',
+  'signal',
+]
+
+/** Rows beyond the longest text: a tree stands there before it is cut to what was accepted. */
+const treeRows = 256
+
+/**
+ * Loads a model, with a draft head if there is one, ready to answer.
+ *
+ * @throws NoDefaultModelError `HASS_ERR_NO_DEFAULT_MODEL`; InvalidArgumentError; WeightsError and TokenizerError for
+ * files that cannot be used, `HASS_ERR_DRAFT_MISMATCH` for a head of another target
+ */
+export async function loadEngine(options: EngineOptions = {}): Promise<Engine> {
+  checkOptionKeys(options, optionKeys, 'loadEngine')
+  const { signal, cacheDtype, activationBlock } = options
+  const maxSequences = checkNumber(options.maxSequences ?? 16, 'maxSequences', { min: 1, max: 1024, isInteger: true })
+  const prefillChunk = checkNumber(options.prefillChunk ?? 512, 'prefillChunk', { min: 1, max: 4096, isInteger: true })
+  const keptPrefixes = checkNumber(options.keptPrefixes ?? 4, 'keptPrefixes', { min: 0, max: 1024, isInteger: true })
+  const files = await locate(options)
+  const model = await openModel(files.model)
+  const contextTokens = checkNumber(options.contextTokens ?? Math.min(model.config.maxContext, 4096), 'contextTokens', {
+    min: 2,
+    max: model.config.maxContext,
+    isInteger: true,
+  })
+  const cacheTokens = checkNumber(options.cacheTokens ?? 2 * contextTokens, 'cacheTokens', {
+    min: contextTokens,
+    max: 2 ** 24,
+    isInteger: true,
+  })
+  const tokenizer = await tokenizerOf(model)
+  const device = openDevice({
+    kind: options.device ?? 'auto',
+    threads: options.threads ?? Math.min(availableParallelism(), 64),
+  })
+  const disposables: { dispose(): void }[] = [device]
+  try {
+    const shared = {
+      device,
+      ...(activationBlock !== undefined && { activationBlock }),
+      ...(signal && { signal }),
+    }
+    const target = await createTargetModel({
+      ...shared,
+      model,
+      cacheTokens: cacheTokens + treeRows,
+      maxRows: Math.max(prefillChunk, 64),
+      ...(cacheDtype && { cacheDtype }),
+    })
+    disposables.unshift(target)
+    const draft = files.head
+      ? await createDraftHead({ ...shared, target, model: await openModel(files.head) })
+      : undefined
+    if (draft) disposables.unshift(draft)
+    const policy = options.policy ?? (draft ? costAware() : files.isNgram ? ngram() : plain())
+    if (policy.width > 0 && !draft) {
+      throw new InvalidArgumentError(`The policy ${policy.name} needs a draft head; pass its folder as draft.`)
+    }
+    const costs = options.costs ?? (draft ? await loadCostTables({ model, target, draft, device }) : undefined)
+    const speculation = new Speculation({
+      target,
+      policy,
+      verifier: exactMatch(),
+      prefillChunk,
+      ...(draft && { draft }),
+      ...(costs && { costs }),
+    })
+    const prefixes = new PrefixCache(keptPrefixes)
+    const pools = draft ? [target, draft] : [target]
+    const scheduler = new Scheduler({ speculation, prefixes, pools, maxSequences, prefillChunk })
+    disposables.unshift({ dispose: () => prefixes.clear() })
+    return new Engine({ tokenizer, target, draft, policy, scheduler, disposables })
+  } catch (error) {
+    for (const disposable of disposables) disposable.dispose()
+    throw error
+  }
+}
+
+interface EngineFiles {
+  readonly model: string
+  readonly head: string | undefined
+  readonly isNgram: boolean
+}
+
+async function locate({ model, draft }: EngineOptions): Promise<EngineFiles> {
+  const isNgram = draft === 'ngram'
+  const head = isNgram || draft === false ? undefined : draft
+  if (model !== undefined) return { model, head, isNgram }
+  try {
+    const embedded = await import('@hass-engine/smollm2-135m-instruct')
+    return { model: embedded.modelPath, head, isNgram }
+  } catch (cause) {
+    throw new NoDefaultModelError(cause)
+  }
+}
+
+function tokenizerOf({ tokenizer, config }: OpenedModel): Promise<Tokenizer> | Tokenizer {
+  const options = { embeddingRows: config.vocabSize }
+  return tokenizer.kind === 'gguf'
+    ? createTokenizerFromGguf(tokenizer.metadata, options)
+    : loadTokenizer(tokenizer.folder, options)
+}
