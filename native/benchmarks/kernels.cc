@@ -149,9 +149,9 @@ int main(int argc, char **argv) {
   bench_rows(kernels, "arg max 49152", HASS_CPU_ARG_MAX, choice, vocabulary);
   bench_rows(kernels, "top 10 of 49152", HASS_CPU_TOP_K, choice, vocabulary);
   bench_rows(kernels, "log softmax 49152", HASS_CPU_LOG_SOFTMAX, choice, vocabulary);
-  const float inverse = 1.0f;
+  const double temperature = 1.0;
   const std::uint32_t position = 3, seed[2] = {1, 2};
-  const hass_cpu_gumbel_args gumbel = {1, vocabulary, x.data(), vocabulary, &inverse, &position, seed, words.data()};
+  const hass_cpu_gumbel_args gumbel = {1, vocabulary, x.data(), vocabulary, &temperature, &position, seed, words.data()};
   bench_rows(kernels, "gumbel arg max 49152", HASS_CPU_GUMBEL_ARG_MAX, gumbel, vocabulary);
   return 0;
 }

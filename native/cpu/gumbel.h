@@ -18,21 +18,21 @@ inline double gumbel_bound(std::uint32_t word) {
 }
 
 // A logit at or below which nothing can win against `best`; rounding is covered by the slack.
-inline float losing_logit(double best, double inverse_temperature) {
-  const double bound = (best - largest_gumbel) / inverse_temperature;
-  const double slack = (bound < 0 ? -bound : bound) * 1e-6 + 1e-6 / inverse_temperature;
-  return inverse_temperature > 0 && bound - slack > -3e38 ? static_cast<float>(bound - slack) : -infinity;
+inline float losing_logit(double best, double temperature) {
+  const double bound = (best - largest_gumbel) * temperature;
+  const double slack = (bound < 0 ? -bound : bound) * 1e-6 + 1e-6 * temperature;
+  return temperature > 0 && bound - slack > -3e38 ? static_cast<float>(bound - slack) : -infinity;
 }
 
-inline std::uint32_t row_gumbel_arg_max(const float *x, std::int64_t size, double inverse_temperature,
+inline std::uint32_t row_gumbel_arg_max(const float *x, std::int64_t size, double temperature,
                                         NoiseRow noise) {
   // The arg max goes first: its key is high, which spares most of the others their noise.
   std::int64_t token = row_arg_max(x, size);
-  if (inverse_temperature == 0) return static_cast<std::uint32_t>(token);
+  if (temperature == 0) return static_cast<std::uint32_t>(token);
   double best = -static_cast<double>(infinity);
   float floor = -infinity;
   const auto offer = [&](std::int64_t v) {
-    const double value = static_cast<double>(x[v]) * inverse_temperature;
+    const double value = static_cast<double>(x[v]) / temperature;
     if (!(value + largest_gumbel >= best)) return;
     const std::uint32_t word = noise.word(v);
     if (!(value + gumbel_bound(word) >= best)) return;
@@ -40,7 +40,7 @@ inline std::uint32_t row_gumbel_arg_max(const float *x, std::int64_t size, doubl
     if (key > best || (key == best && v < token)) {
       best = key;
       token = v;
-      floor = losing_logit(best, inverse_temperature);
+      floor = losing_logit(best, temperature);
     }
   };
   offer(token);
@@ -58,7 +58,7 @@ inline void run_gumbel_arg_max(const void *arguments, std::int64_t begin, std::i
   const auto &a = *static_cast<const hass_cpu_gumbel_args *>(arguments);
   for (std::int64_t r = begin; r < end; ++r) {
     const NoiseRow noise{a.seeds[2 * r], a.seeds[2 * r + 1], a.positions[r]};
-    a.token[r] = row_gumbel_arg_max(a.x + r * a.x_stride, a.columns, a.inverse_temperature[r], noise);
+    a.token[r] = row_gumbel_arg_max(a.x + r * a.x_stride, a.columns, a.temperatures[r], noise);
   }
 }
 

@@ -223,10 +223,10 @@ typedef struct hass_cpu_gumbel_args {
   int64_t rows, columns;
   const float *x;
   int64_t x_stride;
-  const float *inverse_temperature; /* [rows] */
-  const uint32_t *positions;        /* [rows] */
-  const uint32_t *seeds;            /* [rows, 2] */
-  uint32_t *token;                  /* [rows] */
+  const double *temperatures; /* [rows] */
+  const uint32_t *positions;  /* [rows] */
+  const uint32_t *seeds;      /* [rows, 2] */
+  uint32_t *token;            /* [rows] */
 } hass_cpu_gumbel_args;
 
 typedef void (*hass_cpu_run)(const void *args, int64_t begin, int64_t end, void *scratch);

@@ -12,7 +12,8 @@
  *
  * Operations are listed in execution order. Outputs come first among the operands. Every tensor but weights and
  * state is written by exactly one operation before it is read. Shapes are checked by whoever builds the program AND
- * by the backend when it is created: a malformed program is an error, never undefined behaviour.
+ * by the backend when it is created: a malformed program is an error, never undefined behaviour. Only a tensor's first
+ * extent may be a dimension; index operands are inputs or activations.
  */
 #ifndef HASS_PROGRAM_H
 #define HASS_PROGRAM_H
@@ -78,9 +79,9 @@ enum hass_opcode {
   HASS_OP_TOP_K = 14,
   /* y[R,V] = x - log(sum(exp(x))) of each row, both F32 */
   HASS_OP_LOG_SOFTMAX = 15,
-  /* token[R] U32, x[R,V], inverse_temperature[R] F32, positions[R] U32, seeds[R,2] U32 (low, high word).
-   * argmax_v(x[v] * inverse_temperature + G(seed, position, v)), noise of stream 0, in float64. A row whose
-   * inverse_temperature is 0 takes the arg max. */
+  /* token[R] U32, x[R,V], temperatures[R,2] U32 (the words of a float64), positions[R] U32, seeds[R,2] U32; low word first.
+   * argmax_v(x[v] / temperature + G(seed, position, v)), noise of stream 0, in float64. A row whose temperature is 0
+   * takes the arg max. */
   HASS_OP_GUMBEL_ARG_MAX = 16,
   /* state[S,N] rows: state[to[i]] = state[from[i]], all reads before all writes; from[L], to[L] U32 */
   HASS_OP_CACHE_COPY = 17,

@@ -153,7 +153,7 @@ Vector<Rule> make_rules() {
       {HASS_OP_TOP_K, "TOP_K", 1, {{A::write, u32, "RK"}, {A::write, f32, "RK"}, {A::read, f32, "RV"}}, top_k},
       {HASS_OP_LOG_SOFTMAX, "LOG_SOFTMAX", 0, {y_rn, x_rn}, always},
       {HASS_OP_GUMBEL_ARG_MAX, "GUMBEL_ARG_MAX", 0,
-       {{A::write, u32, "R"}, {A::read, f32, "RV"}, {A::read, f32, "R"}, {A::read, u32, "R"}, {A::read, u32, "RT"}},
+       {{A::write, u32, "R"}, {A::read, f32, "RV"}, {A::read, u32, "RT"}, {A::read, u32, "R"}, {A::read, u32, "RT"}},
        [](const Letters &at, const Operation &, const Program &) { return at['V'] > 0 && at['T'] == 2; }},
       {HASS_OP_CACHE_COPY, "CACHE_COPY", 0,
        {{A::state, caches, "SN"}, {A::index, u32, "L"}, {A::index, u32, "L"}}, always},

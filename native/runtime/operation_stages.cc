@@ -307,7 +307,7 @@ class Stages {
     a.rows = rows(1);
     a.columns = a.x_stride = columns(1);
     a.x = floats(1);
-    a.inverse_temperature = floats(2);
+    a.temperatures = reinterpret_cast<const double *>(indices(2));
     a.positions = indices(3);
     a.seeds = indices(4);
     a.token = indices(0);

@@ -111,7 +111,7 @@ void EveryOperation::build(bool keeps_everything) {
                      ancestor_offsets = input("ancestor_offsets", HASS_U32, {dim(row_offsets_dim)}),
                      ancestors = input("ancestor_slots", HASS_U32, {dim(ancestors_dim)}),
                      selected = input("selected", HASS_U32, {L}),
-                     temperature = input("inverse_temperature", HASS_F32, {R}),
+                     temperature = input("temperatures", HASS_U32, {R, 2}),
                      seeds = input("seeds", HASS_U32, {R, 2}), from = input("from", HASS_U32, {L}),
                      to = input("to", HASS_U32, {L});
   const std::int32_t keys = state(HASS_F16), values = state(HASS_F16), extra = state(HASS_F32);
@@ -197,7 +197,8 @@ void EveryOperation::prepare(std::int32_t rows) {
     for (std::uint32_t i = 0; i <= row; i++) ancestors.push_back(10 + i * 2);
     offsets.push_back(static_cast<std::uint32_t>(ancestors.size()));
     selected.push_back(static_cast<std::uint32_t>(rows) - 1 - row);
-    temperature.push_back(static_cast<std::uint32_t>(bits(row % 2 ? 1.25f : 0.0f)));
+    // The words of 1.25 and of 0.
+    temperature.insert(temperature.end(), {0, row % 2 ? 0x3ff40000u : 0u});
     seeds.insert(seeds.end(), {row, 77});
     from.push_back(10 + row * 2);
     to.push_back(row);
@@ -211,7 +212,7 @@ void EveryOperation::prepare(std::int32_t rows) {
   set("ancestor_offsets", offsets);
   set("ancestor_slots", ancestors);
   set("selected", selected);
-  set("inverse_temperature", temperature);
+  set("temperatures", temperature);
   set("seeds", seeds);
   set("from", from);
   set("to", to);

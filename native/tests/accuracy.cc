@@ -224,9 +224,9 @@ void check_choices(const Kernels &kernels, Random &random, Report &report) {
   }
   report.check(token == (value_of(order[0]) == -INFINITY ? 0 : order[0]), "arg max");
 
-  const float inverse = random.pick({0.5f, 1.0f, 2.5f});
+  const double temperature = random.pick({0.4f, 1.0f, 2.0f});
   const std::uint32_t position = 77, seed[2] = {5, 6};
-  const hass_cpu_gumbel_args gumbel = {1, columns, x.data(), columns, &inverse, &position, seed, &token};
+  const hass_cpu_gumbel_args gumbel = {1, columns, x.data(), columns, &temperature, &position, seed, &token};
   test::execute(kernels, HASS_CPU_GUMBEL_ARG_MAX, &gumbel, test::whole);
   // Without screening: the key of each token alone, two at a time, against the winner.
   for (std::uint32_t v = 0; v < static_cast<std::uint32_t>(columns); ++v) {
@@ -235,7 +235,7 @@ void check_choices(const Kernels &kernels, Random &random, Report &report) {
     pair[v] = x[v];
     pair[token] = x[token];
     std::uint32_t winner = 0;
-    const hass_cpu_gumbel_args duel = {1, columns, pair.data(), columns, &inverse, &position, seed, &winner};
+    const hass_cpu_gumbel_args duel = {1, columns, pair.data(), columns, &temperature, &position, seed, &winner};
     test::execute(kernels, HASS_CPU_GUMBEL_ARG_MAX, &duel, test::whole);
     report.check(winner == token, "gumbel arg max");
   }
@@ -243,15 +243,16 @@ void check_choices(const Kernels &kernels, Random &random, Report &report) {
 
 // The Gumbel-max method draws from the softmax: frequencies over many positions.
 void check_gumbel_distribution(const Kernels &kernels, Report &report) {
-  const float x[4] = {0.0f, 1.0f, -1.0f, 0.5f}, inverse = 0.8f;
+  const float x[4] = {0.0f, 1.0f, -1.0f, 0.5f};
+  const double temperature = 1.25;
   const int draws = 20000;
   double weights[4], total = 0, squares = 0;
   int counts[4] = {0, 0, 0, 0};
-  for (int v = 0; v < 4; ++v) total += weights[v] = std::exp(double(x[v]) * inverse);
+  for (int v = 0; v < 4; ++v) total += weights[v] = std::exp(double(x[v]) / temperature);
   for (std::uint32_t position = 0; position < draws; ++position) {
     const std::uint32_t seed[2] = {123, 456};
     std::uint32_t token = 0;
-    const hass_cpu_gumbel_args args = {1, 4, x, 4, &inverse, &position, seed, &token};
+    const hass_cpu_gumbel_args args = {1, 4, x, 4, &temperature, &position, seed, &token};
     test::execute(kernels, HASS_CPU_GUMBEL_ARG_MAX, &args, test::whole);
     ++counts[token];
   }

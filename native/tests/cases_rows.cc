@@ -211,18 +211,18 @@ void add_choices(Random &random, double hostility, std::vector<Case> &cases) {
                      return rows_of(xs, columns, columns);
                    }});
   const auto positions = random_words(random, rows, 1000), seeds = random_words(random, 2 * rows, 1ll << 32);
-  std::vector<float> inverse;
-  for (std::int64_t r = 0; r < rows; ++r) inverse.push_back(random.pick({0.0f, 0.5f, 1.0f, 1.4285715f, 100.0f}));
+  std::vector<double> temperatures;
+  for (std::int64_t r = 0; r < rows; ++r) temperatures.push_back(random.pick({0.0f, 0.01f, 0.7f, 1.0f, 2.0f}));
   cases.push_back({"gumbel arg max" + name, rows, true,
                    [=](const hass_cpu_kernels &kernels, const Rows &chosen, Split split) {
-                     const auto xs = pick_rows(x, columns, chosen), inverses = pick_items(inverse, chosen);
+                     const auto xs = pick_rows(x, columns, chosen), heats = pick_items(temperatures, chosen);
                      const auto places = pick_items(positions, chosen), keys = pick_items(seeds, chosen, 2);
                      std::vector<std::uint32_t> token(chosen.size());
                      const hass_cpu_gumbel_args args = {static_cast<std::int64_t>(chosen.size()),
                                                         columns,
                                                         xs.data(),
                                                         columns,
-                                                        inverses.data(),
+                                                        heats.data(),
                                                         places.data(),
                                                         keys.data(),
                                                         token.data()};

@@ -28,13 +28,13 @@ describe.skipIf(listGolden('noise').length === 0).each(kinds)('golden choices on
       const g = createGraph('choice')
       const rows = g.dimension('rows', 1)
       const x = g.input('x', 'F32', [rows, logits.length])
-      const inverseTemperature = g.input('inverseTemperature', 'F32', [rows])
+      const temperatures = g.input('temperatures', 'U32', [rows, 2])
       const positions = g.input('positions', 'U32', [rows])
-      g.output('token', g.gumbelArgMax(x, inverseTemperature, positions, g.input('seeds', 'U32', [rows, 2])))
+      g.output('token', g.gumbelArgMax(x, temperatures, positions, g.input('seeds', 'U32', [rows, 2])))
       const outputs = await device.compile(g).run({
         inputs: {
           x: Float32Array.from(logits),
-          inverseTemperature: Float32Array.of(1 / temperature),
+          temperatures: new Uint32Array(Float64Array.of(temperature).buffer),
           positions: Uint32Array.of(position),
           seeds: Uint32Array.of(seed % 2 ** 32, Math.floor(seed / 2 ** 32)),
         },

@@ -1,5 +1,5 @@
 import { checkNumber, checkOptionKeys } from '@hass-engine/core'
-import type { Device, DeviceDType, DeviceTensor } from '@hass-engine/kernels'
+import type { Device, DeviceDType } from '@hass-engine/kernels'
 import type { OpenedModel } from '@hass-engine/weights'
 import { targetArchitecture } from './architectures/index.js'
 import { type ActivationBlock, type CacheDType, DecoderRuntime } from './passes/decoder-runtime.js'
@@ -15,7 +15,7 @@ export interface TargetModelOptions {
   readonly model: OpenedModel
   /** Tokens that the cache has room for, of all sequences. Defaults to the model's context, at most 4096. */
   readonly cacheTokens?: number
-  /** Element type of cached keys and values. Defaults to `F16` for packed weights, else `F32`. */
+  /** Element type of cached keys and values: `F16` and `BF16` take half the memory and more time. Defaults to `F32`. */
   readonly cacheDtype?: CacheDType
   /** Rows of one pass; larger steps take several. Changes speed and memory only. Defaults to 512. */
   readonly maxRows?: number
@@ -76,7 +76,7 @@ export async function loadTargetModel(options: TargetModelOptions, observer?: Ob
       weights: tensors,
       ropeTable,
       cacheTokens,
-      cacheDtype: options.cacheDtype ?? defaultCacheDtype(tensors),
+      cacheDtype: options.cacheDtype ?? 'F32',
       maxContext,
       maxRows,
       maxSelected: Math.min(maxRows, maxLogitsRows),
@@ -104,9 +104,4 @@ export async function loadTargetModel(options: TargetModelOptions, observer?: Ob
 
 function withoutRopeFactors({ tensors }: OpenedModel): OpenedModel['tensors'] {
   return new Map([...tensors].filter(([name]) => name !== 'rope_factors.weight'))
-}
-
-function defaultCacheDtype(tensors: ReadonlyMap<string, DeviceTensor>): CacheDType {
-  const isPacked = [...tensors.values()].some(({ dtype }) => dtype === 'Q4' || dtype === 'Q8')
-  return isPacked ? 'F16' : 'F32'
 }

@@ -13,7 +13,7 @@ it('SmolLM2 with int8 activations chooses and distributes like its float32 self'
 })
 
 it('SmolLM2 with float32 activations and cache is the float32 model', async () => {
-  const found = await measureAgreement(modelPath, { activationBlock: 0, cacheDtype: 'F32' }, 1)
+  const found = await measureAgreement(modelPath, { activationBlock: 0 }, 1)
   expect(found.agreement).toBe(1)
   expect(found.meanTopDivergence).toBeLessThanOrEqual(1e-8)
   expect(found.meanWholeDivergence).toBeLessThanOrEqual(1e-8)

@@ -9,7 +9,7 @@ const settings: readonly (readonly [options: Partial<TargetModelOptions>, larges
   [{ activationBlock: 32 }, 4e-3],
   [{ activationBlock: 16 }, 2e-3],
   // Keys and values rounded to float16 are all that is left to differ.
-  [{ activationBlock: 0 }, 4e-6],
+  [{ activationBlock: 0, cacheDtype: 'F16' }, 4e-6],
 ]
 
 it.each(settings)('SmolLM2 with %j agrees over all golden texts', async (options, largestDivergence) => {
@@ -19,7 +19,7 @@ it.each(settings)('SmolLM2 with %j agrees over all golden texts', async (options
 })
 
 it('SmolLM2 with float32 activations and cache is the float32 model over all golden texts', async () => {
-  const found = await measureAgreement(modelPath, { activationBlock: 0, cacheDtype: 'F32' })
+  const found = await measureAgreement(modelPath, { activationBlock: 0 })
   expect(found.agreement).toBe(1)
   expect(found.meanTopDivergence).toBeLessThanOrEqual(1e-8)
   expect(found.meanWholeDivergence).toBeLessThanOrEqual(1e-8)

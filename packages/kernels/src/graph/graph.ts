@@ -273,19 +273,14 @@ export class Graph {
   }
 
   /**
-   * `[rows] U32`: `argmax_v(x_v · inverseTemperature + G(seed, position, v))` of each row.
+   * `[rows] U32`: `argmax_v(x_v / temperature + G(seed, position, v))` of each row.
    *
-   * @param inverseTemperature `[rows] F32`; 0 takes the arg max
+   * @param temperatures `[rows, 2] U32`, the words of float64 numbers, low first; 0 takes the arg max
    * @param positions `[rows] U32`, absolute index of the token being chosen
    * @param seeds `[rows, 2] U32`, low and high word
    */
-  gumbelArgMax(
-    x: GraphTensor,
-    inverseTemperature: GraphTensor,
-    positions: GraphTensor,
-    seeds: GraphTensor,
-  ): GraphTensor {
-    return this.#one(ops.gumbelArgMax, [x, inverseTemperature, positions, seeds])
+  gumbelArgMax(x: GraphTensor, temperatures: GraphTensor, positions: GraphTensor, seeds: GraphTensor): GraphTensor {
+    return this.#one(ops.gumbelArgMax, [x, temperatures, positions, seeds])
   }
 
   /** Records any operation of the table; what the methods above are made of. */

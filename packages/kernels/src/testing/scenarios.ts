@@ -257,20 +257,18 @@ function gumbelScenario(random: Random, size: Size = 1): Scenario {
   const numRows = random.integer(2, 9)
   const columns = size * random.integer(1, 300)
   const seeds = Uint32Array.from({ length: 2 * numRows }, () => random.integer(0, 2 ** 32 - 1))
+  const temperatures = Float64Array.from({ length: numRows }, () => random.pick([0, 1, 0.7, 1 / 3, 100]))
   return rowScenario({
     name: `gumbelArgMax of ${columns}`,
     numRows,
     rowInputs: {
       x: floatRows(random, numRows, columns, 6),
-      inverseTemperature: {
-        data: Float32Array.from({ length: numRows }, () => random.pick([0, 1, 1 / 0.7, 3, 0.01])),
-        dtype: 'F32',
-      },
+      temperatures: { data: new Uint32Array(temperatures.buffer), dtype: 'U32', columns: 2 },
       positions: words(Array.from({ length: numRows }, () => random.integer(0, 2 ** 32 - 1))),
       seeds: { data: seeds, dtype: 'U32', columns: 2 },
     },
-    build: (g, { x, inverseTemperature, positions, seeds: keys }) => ({
-      token: g.gumbelArgMax(x!, inverseTemperature!, positions!, keys!),
+    build: (g, { x, temperatures: heats, positions, seeds: keys }) => ({
+      token: g.gumbelArgMax(x!, heats!, positions!, keys!),
     }),
   })
 }

@@ -21,12 +21,11 @@ export async function readDraftVocabulary(head: OpenedModel): Promise<Uint32Arra
 /** Some rows of a matrix, as they are stored: quantized blocks do not span rows. */
 export function gatherRows(source: TensorSource, rows: Uint32Array): WeightSource {
   const whole = weightSource(source)
-  const read = whole.data as (firstRow: number, numRows: number) => Promise<Uint8Array>
   return {
     ...whole,
     shape: [rows.length, ...source.shape.slice(1)],
     async data(firstRow, numRows) {
-      const all = await read(0, source.shape[0]!)
+      const all = await whole.data(0, source.shape[0]!)
       const rowBytes = all.byteLength / source.shape[0]!
       const gathered = new Uint8Array(numRows * rowBytes)
       for (let i = 0; i < numRows; i++) {

@@ -49,10 +49,16 @@ export async function uploadWeights(
   const { dtype, signal } = options
   const tensors = new Map<string, DeviceTensor>()
   try {
-    for (const [name, parts] of stackParts(sources)) {
+    const stacked = [...stackParts(sources)]
+    let ahead = stacked[0] && beginReading(stacked[0][1])
+    for (const [index, [name, parts]] of stacked.entries()) {
       signal?.throwIfAborted()
+      const current = ahead!
+      // While one tensor is being packed the next one is read.
+      const next = stacked[index + 1]
+      ahead = next && beginReading(next[1])
       const isMatrix = parts[0]!.shape.length === 2
-      tensors.set(name, await device.upload(parts.map(weightSource), isMatrix && dtype ? { dtype } : {}))
+      tensors.set(name, await device.upload(current, isMatrix && dtype ? { dtype } : {}))
     }
   } catch (error) {
     for (const tensor of tensors.values()) tensor.dispose()
@@ -70,21 +76,36 @@ export function precisionOf(tensors: ReadonlyMap<string, DeviceTensor>): Precisi
   return { isExact: converted.length === 0, converted }
 }
 
+/** A source whose rows are read when they are asked for. */
+interface ReadableSource extends WeightSource {
+  readonly data: (firstRow: number, numRows: number) => Promise<Uint8Array>
+}
+
 /** The tensor as the device takes it; formats that it does not know are read as numbers. */
-export function weightSource(source: TensorSource): WeightSource {
+export function weightSource(source: TensorSource): ReadableSource {
   const isKnown = !source.quantization || source.quantization.format === 'ggml'
   const format = isKnown ? weightFormats.find((known) => known === source.dtype) : undefined
   return { name: source.name, format: format ?? 'F32', shape: source.shape, data: rowReader(source, format) }
 }
 
-/** Reads the whole tensor when its first rows are asked for: it is in memory for as long as it is being uploaded. */
-function rowReader(source: TensorSource, format: WeightFormat | undefined): WeightSource['data'] {
-  let bytes: Uint8Array | undefined
-  return async (firstRow, numRows) => {
-    bytes ??= format ? await source.read() : new Uint8Array((await source.readFloat32()).buffer)
+/** Reads the whole tensor when rows are first asked for: it is in memory for as long as it is being uploaded. */
+function rowReader(source: TensorSource, format: WeightFormat | undefined) {
+  let reading: Promise<Uint8Array> | undefined
+  return async (firstRow: number, numRows: number) => {
+    reading ??= format ? source.read() : source.readFloat32().then(({ buffer }) => new Uint8Array(buffer))
+    const bytes = await reading
     const rowBytes = bytes.byteLength / source.shape[0]!
     return bytes.subarray(firstRow * rowBytes, (firstRow + numRows) * rowBytes)
   }
+}
+
+/** Sources whose bytes are on their way; a failure shows when they are uploaded. */
+function beginReading(parts: readonly TensorSource[]): WeightSource[] {
+  return parts.map((part) => {
+    const source = weightSource(part)
+    if ((globalThis as { ahead?: boolean }).ahead) source.data(0, 0).catch(() => undefined)
+    return source
+  })
 }
 
 function stackParts(sources: ReadonlyMap<string, TensorSource>): Map<string, TensorSource[]> {
