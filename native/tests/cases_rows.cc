@@ -212,17 +212,18 @@ void add_choices(Random &random, double hostility, std::vector<Case> &cases) {
                    }});
   const auto positions = random_words(random, rows, 1000), seeds = random_words(random, 2 * rows, 1ll << 32);
   std::vector<double> temperatures;
-  for (std::int64_t r = 0; r < rows; ++r) temperatures.push_back(random.pick({0.0f, 0.01f, 0.7f, 1.0f, 2.0f}));
+  for (std::int64_t r = 0; r < rows; ++r) temperatures.push_back(random.pick({0.0, 0.01, 0.7, 1.0, 2.0}));
   cases.push_back({"gumbel arg max" + name, rows, true,
                    [=](const hass_cpu_kernels &kernels, const Rows &chosen, Split split) {
-                     const auto xs = pick_rows(x, columns, chosen), heats = pick_items(temperatures, chosen);
+                     const auto xs = pick_rows(x, columns, chosen);
+                     const auto row_temperatures = pick_items(temperatures, chosen);
                      const auto places = pick_items(positions, chosen), keys = pick_items(seeds, chosen, 2);
                      std::vector<std::uint32_t> token(chosen.size());
                      const hass_cpu_gumbel_args args = {static_cast<std::int64_t>(chosen.size()),
                                                         columns,
                                                         xs.data(),
                                                         columns,
-                                                        heats.data(),
+                                                        row_temperatures.data(),
                                                         places.data(),
                                                         keys.data(),
                                                         token.data()};
