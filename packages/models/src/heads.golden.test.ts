@@ -35,7 +35,7 @@ describe.each(deviceKinds)('golden heads on %s', (kind) => {
     const tensors = readGoldenTensors('heads', name, 'golden.safetensors')
     const load = async (observed: Map<string, Float32Array>) => {
       const model = await openModel(goldenPath('models', golden.target))
-      const target = await createTargetModel({ device: device(), model, cacheTokens: 128 })
+      const target = await createTargetModel({ device: device(), model })
       const head = await loadDraftHead(
         { device: device(), target, model: await openModel(goldenPath('heads', name)) },
         { observe: (key, rows) => observed.set(key, rows) },

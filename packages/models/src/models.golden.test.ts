@@ -46,7 +46,7 @@ describe.each(deviceKinds)('golden models on %s', (kind) => {
     it('gives residual streams, features and logits of the prompts', async () => {
       const observed = new Map<string, Float32Array>()
       const model = await loadTargetModel(
-        { device: device(), model: await openModel(goldenPath('models', name)), cacheTokens: 128 },
+        { device: device(), model: await openModel(goldenPath('models', name)) },
         { observe: (key, rows) => observed.set(key, rows) },
       )
       expect(model.precision.isExact).toBe(true)
@@ -69,7 +69,6 @@ describe.each(deviceKinds)('golden models on %s', (kind) => {
       const model = await createTargetModel({
         device: device(),
         model: await openModel(goldenPath('models', name)),
-        cacheTokens: 256,
       })
       for (const prompt of prompts) {
         const expected = ids(tensors, `${prompt}.greedy`)

@@ -2,16 +2,15 @@ import { targetModelCases } from '@hass-engine/core/test'
 import { createLogitsRows, createNoiseField } from '@hass-engine/sampler'
 import { openModel } from '@hass-engine/weights'
 import { afterAll, describe, expect, it } from 'vitest'
-import { goldenPath, listGolden, readGoldenJson } from '../../../test/support/golden.js'
+import { goldenPath } from '../../../test/support/golden.js'
 import { createTargetModel, type TargetModelOptions } from './create-target-model.js'
 import type { DeviceTargetModel } from './target-model.js'
 import { deviceKinds, useDevice } from './testing/devices.js'
+import { goldenModelOf, goldenPackedModel } from './testing/golden-names.js'
 import { appendTo, chainParents, prefill, range } from './testing/run-steps.js'
 
-const tinyName = listGolden('models').find(
-  (name) => readGoldenJson('models', name, 'config.json').model_type === 'llama',
-)!
-const ggufName = listGolden('gguf', /\.gguf$/).find((name) => name.includes('q8_0'))!
+const tinyName = goldenModelOf('llama')
+const ggufName = goldenPackedModel()
 
 function createRandom(seed: number): () => number {
   const noise = createNoiseField(seed)

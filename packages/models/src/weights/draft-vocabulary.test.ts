@@ -1,10 +1,11 @@
 import { openModel } from '@hass-engine/weights'
 import { expect, it } from 'vitest'
-import { goldenPath, listGolden } from '../../../../test/support/golden.js'
+import { goldenPath } from '../../../../test/support/golden.js'
 import { alterModel, floatTensor, integerTensor } from '../testing/altered-model.js'
+import { goldenHead } from '../testing/golden-names.js'
 import { gatherRows, readDraftVocabulary } from './draft-vocabulary.js'
 
-const headName = listGolden('heads').find((name) => !name.includes('.'))!
+const { headName } = goldenHead()
 
 it('adds offsets to draft ids, 64 bits wide or 32', async () => {
   const head = await openModel(goldenPath('heads', headName))

@@ -2,12 +2,13 @@ import { ropeTable } from '@hass-engine/kernels'
 import type { RopeConfig } from '@hass-engine/weights'
 import { openModel } from '@hass-engine/weights'
 import { describe, expect, it } from 'vitest'
-import { goldenPath, listGolden } from '../../../../test/support/golden.js'
+import { goldenPath } from '../../../../test/support/golden.js'
 import { alterModel, floatTensor } from '../testing/altered-model.js'
 import { useDevice } from '../testing/devices.js'
+import { goldenModelOf } from '../testing/golden-names.js'
 import { uploadRopeTable } from './rope.js'
 
-const modelName = listGolden('models').find((name) => /llama/.test(name))!
+const modelName = goldenModelOf('llama')
 const positions = 40
 
 describe('uploadRopeTable', () => {

@@ -1,12 +1,14 @@
 import { openModel, type TensorSource } from '@hass-engine/weights'
 import { describe, expect, it } from 'vitest'
-import { goldenPath, listGolden } from '../../../../test/support/golden.js'
+import { goldenPath } from '../../../../test/support/golden.js'
 import { createDraftHead } from '../create-draft-head.js'
 import { createTargetModel } from '../create-target-model.js'
 import { alterModel, floatTensor, integerTensor } from '../testing/altered-model.js'
 import { useDevice } from '../testing/devices.js'
+import { goldenHead, goldenModelOf } from '../testing/golden-names.js'
 import { uploadWeights } from './upload-weights.js'
 
+const { headName, targetName } = goldenHead()
 const named = (sources: readonly TensorSource[]) => new Map(sources.map((source) => [source.name, source]))
 
 describe('uploadWeights', () => {
@@ -51,7 +53,7 @@ describe('uploadWeights', () => {
 
   it('leaves nothing on the device of models that fail to load', async () => {
     const before = device().facts.memoryBytes
-    const opened = await openModel(goldenPath('models', listGolden('models').find((name) => /llama/.test(name))!))
+    const opened = await openModel(goldenPath('models', targetName))
     const tooWide = alterModel(opened, [], { heads: opened.config.heads * 2, kvHeads: opened.config.kvHeads * 2 })
     await expect(createTargetModel({ device: device(), model: tooWide })).rejects.toMatchObject({
       code: 'HASS_ERR_GRAPH',
@@ -59,7 +61,7 @@ describe('uploadWeights', () => {
     expect(device().facts.memoryBytes).toBe(before)
     const target = await createTargetModel({ device: device(), model: opened, cacheTokens: 16 })
     const loaded = device().facts.memoryBytes
-    const head = await openModel(goldenPath('heads', listGolden('heads').find((name) => /llama/.test(name))!))
+    const head = await openModel(goldenPath('heads', headName))
     const unreadable: TensorSource = {
       ...integerTensor('d2t', [0, 0]),
       read: () => Promise.reject(new Error('disk gone')),
@@ -75,8 +77,7 @@ describe('uploadWeights', () => {
   })
 
   it('refuses architectures that are not computed', async () => {
-    const name = listGolden('models').find((folder) => /deepseek/.test(folder))!
-    const model = await openModel(goldenPath('models', name))
+    const model = await openModel(goldenPath('models', goldenModelOf('deepseek_v3')))
     await expect(createTargetModel({ device: device(), model })).rejects.toMatchObject({
       code: 'HASS_ERR_MODEL_UNSUPPORTED',
     })
