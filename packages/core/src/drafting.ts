@@ -68,6 +68,11 @@ export interface TreePolicy {
   start(cycle: DraftCycle): TreeBuilder
   /** What became of a tree: calibration lives here, and only here. */
   observe?(tree: DraftTree, verdict: Verdict): void
+  /**
+   * `[nodes]`, the probability that each node of any tree is accepted, 1 at the root: what sequences that share a pass
+   * are weighed by. Absent where the tree's own `logProbs` say it.
+   */
+  acceptance?(tree: DraftTree): ArrayLike<number>
 }
 
 export interface TreeBuilder {

@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto'
-import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
+import { createHash, randomUUID } from 'node:crypto'
+import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { cpus, homedir } from 'node:os'
-import { dirname, join } from 'node:path'
-import type { CostCurve, CostTables, DraftModel, TargetModel } from '@hass-engine/core'
+import { dirname, isAbsolute, join, resolve } from 'node:path'
+import type { CostCurve, CostTables, DraftModel, ForwardOptions, ModelSequence, TargetModel } from '@hass-engine/core'
 import type { Device } from '@hass-engine/kernels'
 import type { OpenedModel } from '@hass-engine/weights'
 
@@ -18,18 +18,23 @@ const repetitions = 5
 const tableVersion = 1
 
 export interface CostTableOptions {
-  readonly model: OpenedModel
   readonly target: TargetModel
   readonly draft: DraftModel
   readonly device: Device
+  /** What target and draft were loaded from. */
+  readonly models: readonly OpenedModel[]
+  /** Whatever else of the loading changes what a pass costs. */
+  readonly settings?: readonly unknown[]
+  readonly signal?: AbortSignal
 }
 
-/** The cost tables of this machine and model: read if they were measured before, else measured and kept. */
+/** The cost tables of this machine and these models: read if they were measured before, else measured and kept. */
 export async function loadCostTables(options: CostTableOptions): Promise<CostTables> {
+  const { target, draft, signal } = options
   const path = await tablePath(options)
   const stored = await readTables(path)
   if (stored) return stored
-  const tables = await measureCostTables(options.target, options.draft)
+  const tables = await measureCostTables(target, draft, signal ? { signal } : {})
   await storeTables(path, tables)
   return tables
 }
@@ -38,72 +43,105 @@ export async function loadCostTables(options: CostTableOptions): Promise<CostTab
  * Times passes of 1 to 64 rows of both models behind a context of 192 tokens, each as the median of five.
  *
  * @returns milliseconds, with the head's passes over frontiers
+ * @throws the reason of `signal`, and what the models throw
  */
-export async function measureCostTables(target: TargetModel, draft: DraftModel): Promise<CostTables> {
-  const context = Uint32Array.from({ length: Math.min(contextTokens, target.maxContext - 65) }, (_, i) => i % 97)
+export async function measureCostTables(
+  target: TargetModel,
+  draft: DraftModel,
+  options: ForwardOptions = {},
+): Promise<CostTables> {
+  // Rows hang on the last token of the context and lie one position below it.
+  const length = Math.min(contextTokens, target.maxContext - 2)
+  const context = inventTokens(length, target.vocabSize)
   const sequence = target.createSequence()
-  const draftSequence = draft.createSequence()
+  const base = draft.createSequence()
   try {
     const chain = Int32Array.from(context, (_, row) => row - 1)
-    const [output] = await target.forward([{ sequence, tokens: context, parents: chain, logits: 'none' }])
-    const rows = Uint32Array.from(context.keys())
-    sequence.commit(rows)
-    const features = output!.features
-    await draft.begin([{ sequence: draftSequence, tokens: context, features, featureRows: rows, width: 8 }])
-    const draftCurve = await measureCurve(async (count) => {
-      const tokens = Uint32Array.from({ length: count }, (_, i) => i)
-      await draft.extend([{ sequence: draftSequence, frontier: { tokens, parents: new Uint32Array(count) } }])
-    })
-    const verifyCurve = await measureCurve(async (count) => {
-      const tokens = Uint32Array.from({ length: count }, (_, i) => i)
-      const parents = Int32Array.from(tokens, (row) => (row === 0 ? -1 : 0))
-      await target.forward([{ sequence, tokens, parents }])
+    const [output] = await target.forward([{ sequence, tokens: context, parents: chain, logits: 'none' }], options)
+    sequence.commit(context.map((_, row) => row))
+    // What a feature holds costs nothing: one serves all rows.
+    const feature = await output!.features.read(length - 1)
+    const features = { rows: 1, hiddenSize: target.hiddenSize, read: () => feature.slice() }
+    const begin = (branch: ModelSequence, tokens: Uint32Array) => {
+      const featureRows = new Uint32Array(tokens.length)
+      return draft.begin([{ sequence: branch, tokens, features, featureRows, width: 1 }], options)
+    }
+    await begin(base, context.subarray(1, length - 1))
+    const verify = await measureCurve(async (count) => {
+      const tokens = inventTokens(count, target.vocabSize)
+      const parents = Int32Array.from(tokens, (_, row) => (row === 0 ? -1 : 0))
+      const ms = await time(() => target.forward([{ sequence, tokens, parents }], options))
       sequence.commit([])
+      return ms
     })
-    return { verify: verifyCurve, draft: draftCurve }
+    // Drafted rows stay until their sequence begins again, so each pass has a sequence of its own.
+    const drafting = await measureCurve(async (count) => {
+      const branch = base.fork?.({ length: base.length }) ?? draft.createSequence()
+      try {
+        await begin(branch, context.subarray(branch.length + 1))
+        const frontier = { tokens: inventTokens(count, target.vocabSize), parents: new Uint32Array(count) }
+        return await time(() => draft.extend([{ sequence: branch, frontier }], options))
+      } finally {
+        branch.dispose()
+      }
+    })
+    return { verify, draft: drafting }
   } finally {
     sequence.dispose()
-    draftSequence.dispose()
+    base.dispose()
   }
 }
 
-async function measureCurve(pass: (rows: number) => Promise<void>): Promise<CostCurve> {
+/** @param pass one pass over so many rows; returns its milliseconds */
+async function measureCurve(pass: (rows: number) => Promise<number>): Promise<CostCurve> {
   const ms: number[] = []
   for (const rows of measuredRows) {
     await pass(rows)
     const times: number[] = []
-    for (let i = 0; i < repetitions; i++) {
-      const startedAt = performance.now()
-      await pass(rows)
-      times.push(performance.now() - startedAt)
-    }
+    for (let i = 0; i < repetitions; i++) times.push(await pass(rows))
     times.sort((a, b) => a - b)
-    // More rows never cost less: what says otherwise is noise.
-    ms.push(Math.max(times[repetitions >> 1]!, ms.at(-1) ?? 0))
+    // More rows never cost less, and no pass is free: what says otherwise is noise, or the clock's grain.
+    ms.push(Math.max(times[repetitions >> 1]!, ms.at(-1) ?? 1e-4))
   }
   return { rows: measuredRows, ms }
 }
 
-async function tablePath({ model, draft, device }: CostTableOptions): Promise<string> {
-  const { size, mtimeMs } = await stat(model.path)
+async function time(work: () => Promise<unknown>): Promise<number> {
+  const startedAt = performance.now()
+  await work()
+  return performance.now() - startedAt
+}
+
+function inventTokens(count: number, vocabSize: number): Uint32Array {
+  return Uint32Array.from({ length: count }, (_, i) => (i * 7) % vocabSize)
+}
+
+/** Where the tables of this machine and these models are kept; undefined if they cannot be told from others. */
+async function tablePath({ models, device, settings }: CostTableOptions): Promise<string | undefined> {
+  const files = await Promise.all(models.map(identifyFiles)).catch(() => undefined)
+  if (!files) return undefined
   const { isa, threads } = device.facts
-  const key = [
-    tableVersion,
-    model.path,
-    size,
-    mtimeMs,
-    draft.constructor.name,
-    device.kind,
-    isa,
-    threads,
-    cpus()[0]?.model,
-  ]
+  const key = [tableVersion, files, settings, device.kind, isa, threads, cpus()[0]?.model]
   const digest = createHash('sha256').update(JSON.stringify(key)).digest('hex').slice(0, 32)
-  const cache = process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache')
+  const configured = process.env.XDG_CACHE_HOME ?? ''
+  // The XDG base directory specification: a relative path is to be ignored.
+  const cache = isAbsolute(configured) ? configured : join(homedir(), '.cache')
   return join(cache, 'hass-engine', 'costs', `${digest}.json`)
 }
 
-async function readTables(path: string): Promise<CostTables | undefined> {
+/** The files of a model's weights as they are now. */
+async function identifyFiles({ tensors }: OpenedModel): Promise<unknown> {
+  const files = [...new Set([...tensors.values()].map(({ file }) => file))].sort()
+  return Promise.all(
+    files.map(async (file) => {
+      const { size, mtimeMs } = await stat(file)
+      return [resolve(file), size, mtimeMs]
+    }),
+  )
+}
+
+async function readTables(path: string | undefined): Promise<CostTables | undefined> {
+  if (path === undefined) return undefined
   try {
     const tables = JSON.parse(await readFile(path, 'utf8')) as CostTables
     return isCurve(tables.verify) && isCurve(tables.draft) ? tables : undefined
@@ -113,19 +151,28 @@ async function readTables(path: string): Promise<CostTables | undefined> {
 }
 
 function isCurve({ rows, ms }: CostCurve): boolean {
-  const isAscending = (values: readonly number[]) =>
-    values.every((value, i) => value > 0 && value >= (values[i - 1] ?? 0))
-  return rows.length > 0 && rows.length === ms.length && isAscending(rows) && isAscending(ms)
+  const areMeasured = (values: readonly unknown[]) => values.every((value) => typeof value === 'number' && value > 0)
+  return (
+    Array.isArray(rows) &&
+    Array.isArray(ms) &&
+    rows.length > 0 &&
+    rows.length === ms.length &&
+    areMeasured(rows) &&
+    areMeasured(ms) &&
+    rows.every((count, i) => count > (rows[i - 1] ?? 0)) &&
+    ms.every((time, i) => time >= (ms[i - 1] ?? 0))
+  )
 }
 
 /** Tables that cannot be kept are measured again next time: nothing is lost but a second. */
-async function storeTables(path: string, tables: CostTables): Promise<void> {
+async function storeTables(path: string | undefined, tables: CostTables): Promise<void> {
+  if (path === undefined) return
+  const temporary = `${path}.${randomUUID()}`
   try {
     await mkdir(dirname(path), { recursive: true })
-    const temporary = `${path}.${process.pid}`
     await writeFile(temporary, JSON.stringify(tables))
     await rename(temporary, path)
   } catch {
-    return
+    await rm(temporary, { force: true }).catch(() => {})
   }
 }

@@ -3,6 +3,7 @@ import {
   type GenerationEvent,
   type GenerationResult,
   type GenerationStream,
+  InvalidArgumentError,
   type TextGenerator,
   type TreePolicy,
 } from '@hass-engine/core'
@@ -21,6 +22,8 @@ export interface EngineParts {
   readonly draft: DeviceDraftHead | undefined
   /** Trees of requests that bring no policy. */
   readonly policy: TreePolicy
+  /** Longest text, in tokens. */
+  readonly maxContext: number
   readonly scheduler: Scheduler
   /** What is freed with the engine, in this order. */
   readonly disposables: readonly { dispose(): void }[]
@@ -32,6 +35,8 @@ export class Engine implements TextGenerator, AsyncDisposable {
   readonly target: DeviceTargetModel
   readonly draft: DeviceDraftHead | undefined
   readonly policy: TreePolicy
+  /** Longest text, in tokens, prompt and answer together. */
+  readonly maxContext: number
   readonly #scheduler: Scheduler
   readonly #disposables: EngineParts['disposables']
   readonly #plain = plain()
@@ -43,6 +48,7 @@ export class Engine implements TextGenerator, AsyncDisposable {
     this.target = parts.target
     this.draft = parts.draft
     this.policy = parts.policy
+    this.maxContext = parts.maxContext
     this.#scheduler = parts.scheduler
     this.#disposables = parts.disposables
   }
@@ -54,23 +60,33 @@ export class Engine implements TextGenerator, AsyncDisposable {
    * `HASS_ERR_CONTEXT_LENGTH`; DisposedError; the reason of `signal`; what the sampler throws
    */
   async generateText(options: EngineGenerateOptions): Promise<GenerationResult> {
-    return this.streamText(options).result
+    const generation = await this.#start(options)
+    generation.events.discard()
+    return generation.result
   }
 
   /** Generates a text and shows it as it grows. Errors, those of the options too, come out of stream and result. */
   streamText(options: EngineGenerateOptions): GenerationStream {
     const started = this.#start(options)
-    started.catch(() => {})
     const result = started.then((generation) => generation.result)
+    // Whoever reads the events need not read the result too.
     result.catch(() => {})
-    const iterator = eventsOf(started)
+    const leave = async (): Promise<IteratorReturnResult<undefined>> => {
+      const generation = await started.catch(() => undefined)
+      await generation?.events.return()
+      return { done: true, value: undefined }
+    }
+    const events: AsyncIterableIterator<GenerationEvent, undefined> = {
+      next: async () => (await started).events.next(),
+      return: leave,
+      [Symbol.asyncIterator]: () => events,
+    }
     return {
       result,
-      textStream: textOf(iterator),
-      [Symbol.asyncIterator]: () => iterator,
+      textStream: textOf(events),
+      [Symbol.asyncIterator]: () => events,
       [Symbol.asyncDispose]: async () => {
-        const generation = await started.catch(() => undefined)
-        await generation?.events.return()
+        await leave()
         await result.catch(() => {})
       },
     }
@@ -90,33 +106,29 @@ export class Engine implements TextGenerator, AsyncDisposable {
 
   async #start(options: EngineGenerateOptions): Promise<RunningGeneration> {
     this.#check()
-    options.signal?.throwIfAborted()
-    const { tokenizer, target } = this
-    const request = await prepareRequest(options, {
-      tokenizer,
-      vocabSize: target.vocabSize,
-      maxContext: target.maxContext,
-    })
-    options.signal?.throwIfAborted()
+    const { tokenizer, target, maxContext } = this
+    const request = await prepareRequest(options, { tokenizer, vocabSize: target.vocabSize, maxContext })
+    const policy = this.#policyOf(request)
+    request.signal?.throwIfAborted()
     this.#check()
     const output = new TextOutput(tokenizer.createStreamDecoder({ skipSpecialTokens: true }), request.stops)
-    const wake = () => this.#scheduler.wake()
-    const generation = new RunningGeneration(request, this.#policyOf(request), output, wake)
+    const generation = new RunningGeneration(request, policy, output, () => this.#scheduler.wake())
     this.#scheduler.submit(generation)
     return generation
   }
 
   #policyOf({ speculate, policy = this.policy }: PreparedRequest): TreePolicy {
-    return speculate ? policy : this.#plain
+    if (!speculate) return this.#plain
+    if (policy.width === 0 || this.draft) return policy
+    throw new InvalidArgumentError(
+      `The policy ${policy.name} needs a draft head: load the engine with one, or take a policy of width 0.`,
+      { policy: policy.name },
+    )
   }
 
   #check(): void {
     if (this.#disposal) throw new DisposedError('The engine')
   }
-}
-
-async function* eventsOf(started: Promise<RunningGeneration>): AsyncGenerator<GenerationEvent, void, undefined> {
-  yield* (await started).events
 }
 
 async function* textOf(events: AsyncIterable<GenerationEvent>): AsyncGenerator<string, void, undefined> {

@@ -3,7 +3,8 @@ export class EventQueue<T> implements AsyncIterableIterator<T> {
   readonly #onReturn: () => void
   #values: T[] = []
   #end: { readonly error?: unknown } | undefined
-  #wake: (() => void) | undefined
+  #isDiscarding = false
+  #waiting: (() => void)[] = []
 
   /** @param onReturn called when the consumer leaves before the end */
   constructor(onReturn: () => void) {
@@ -11,46 +12,53 @@ export class EventQueue<T> implements AsyncIterableIterator<T> {
   }
 
   push(value: T): void {
-    if (this.#end) return
+    if (this.#end || this.#isDiscarding) return
     this.#values.push(value)
-    this.#wake?.()
+    this.#wake()
   }
 
   close(): void {
     this.#end ??= {}
-    this.#wake?.()
+    this.#wake()
   }
 
   /** Values that were pushed before are still delivered. */
   fail(error: unknown): void {
     this.#end ??= { error }
-    this.#wake?.()
+    this.#wake()
+  }
+
+  /** Nobody will come for the values: none are kept. */
+  discard(): void {
+    this.#isDiscarding = true
+    this.#values = []
   }
 
   async next(): Promise<IteratorResult<T, undefined>> {
-    for (;;) {
-      if (this.#values.length > 0) return { done: false, value: this.#values.shift()! }
-      if (this.#end) {
-        const { error } = this.#end
-        this.#end = {}
-        if (error !== undefined) throw error
-        return { done: true, value: undefined }
-      }
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve
-      })
-      this.#wake = undefined
+    while (this.#values.length === 0 && !this.#end) {
+      await new Promise<void>((resolve) => this.#waiting.push(resolve))
     }
+    if (this.#values.length > 0) return { done: false, value: this.#values.shift()! }
+    const end = this.#end!
+    this.#end = {}
+    if ('error' in end) throw end.error
+    return { done: true, value: undefined }
   }
 
   async return(): Promise<IteratorResult<T, undefined>> {
-    if (!this.#end) this.#onReturn()
+    const isEarly = !this.#end
     this.#values = []
     this.#end = {}
+    this.#wake()
+    if (isEarly) this.#onReturn()
     return { done: true, value: undefined }
   }
 
   [Symbol.asyncIterator](): this {
     return this
+  }
+
+  #wake(): void {
+    for (const resume of this.#waiting.splice(0)) resume()
   }
 }

@@ -1,17 +1,14 @@
 import { availableParallelism } from 'node:os'
-import { type CostTables, checkNumber, checkOptionKeys, InvalidArgumentError, type TreePolicy } from '@hass-engine/core'
+import { type CostTables, checkNumber, checkOptionKeys, type TreePolicy } from '@hass-engine/core'
 import { costAware, ngram, plain } from '@hass-engine/draft-tree'
 import { type DeviceKind, openDevice } from '@hass-engine/kernels'
 import { type ActivationBlock, type CacheDType, createDraftHead, createTargetModel } from '@hass-engine/models'
-import { exactMatch } from '@hass-engine/sampler'
 import { createTokenizerFromGguf, loadTokenizer, type Tokenizer } from '@hass-engine/tokenizer'
 import { type OpenedModel, openModel } from '@hass-engine/weights'
 import { loadCostTables } from './cost-tables.js'
-import { Engine } from './engine.js'
+import { createEngine } from './create-engine.js'
+import type { Engine } from './engine.js'
 import { NoDefaultModelError } from './errors.js'
-import { PrefixCache } from './prefix-cache.js'
-import { Scheduler } from './scheduler.js'
-import { Speculation } from './speculation.js'
 
 export interface EngineOptions {
   /** A folder with `config.json` and weights, or a GGUF file. Defaults to the embedded SmolLM2-135M-Instruct. */
@@ -108,32 +105,34 @@ export async function loadEngine(options: EngineOptions = {}): Promise<Engine> {
       ...(cacheDtype && { cacheDtype }),
     })
     disposables.unshift(target)
-    const draft = files.head
-      ? await createDraftHead({ ...shared, target, model: await openModel(files.head) })
-      : undefined
+    const head = files.head === undefined ? undefined : await openModel(files.head)
+    const draft = head && (await createDraftHead({ ...shared, target, model: head }))
     if (draft) disposables.unshift(draft)
-    const policy = options.policy ?? (draft ? costAware() : files.isNgram ? ngram() : plain())
-    if (policy.width > 0 && !draft) {
-      throw new InvalidArgumentError(`The policy ${policy.name} needs a draft head; pass its folder as draft.`)
-    }
-    const costs = options.costs ?? (draft ? await loadCostTables({ model, target, draft, device }) : undefined)
-    const speculation = new Speculation({
+    const models = head ? [model, head] : [model]
+    const settings = [cacheDtype, activationBlock]
+    const costs = options.costs ?? (draft && (await loadCostTables({ ...shared, target, draft, models, settings })))
+    return createEngine({
+      tokenizer,
       target,
-      policy,
-      verifier: exactMatch(),
+      draft,
+      policy: options.policy ?? (draft ? costAware() : files.isNgram ? ngram() : plain()),
+      costs,
+      maxContext: contextTokens,
+      maxSequences,
       prefillChunk,
-      ...(draft && { draft }),
-      ...(costs && { costs }),
+      keptPrefixes,
+      disposables,
     })
-    const prefixes = new PrefixCache(keptPrefixes)
-    const pools = draft ? [target, draft] : [target]
-    const scheduler = new Scheduler({ speculation, prefixes, pools, maxSequences, prefillChunk })
-    disposables.unshift({ dispose: () => prefixes.clear() })
-    return new Engine({ tokenizer, target, draft, policy, scheduler, disposables })
   } catch (error) {
     for (const disposable of disposables) disposable.dispose()
     throw error
   }
+}
+
+/** What the package of the default model exports. */
+interface EmbeddedModel {
+  readonly modelPath: string
+  readonly headPath?: string
 }
 
 interface EngineFiles {
@@ -144,11 +143,11 @@ interface EngineFiles {
 
 async function locate({ model, draft }: EngineOptions): Promise<EngineFiles> {
   const isNgram = draft === 'ngram'
-  const head = isNgram || draft === false ? undefined : draft
-  if (model !== undefined) return { model, head, isNgram }
+  const named = isNgram || draft === false ? undefined : draft
+  if (model !== undefined) return { model, head: named, isNgram }
   try {
-    const embedded = await import('@hass-engine/smollm2-135m-instruct')
-    return { model: embedded.modelPath, head, isNgram }
+    const embedded: EmbeddedModel = await import('@hass-engine/smollm2-135m-instruct')
+    return { model: embedded.modelPath, head: draft === undefined ? embedded.headPath : named, isNgram }
   } catch (cause) {
     throw new NoDefaultModelError(cause)
   }

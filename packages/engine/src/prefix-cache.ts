@@ -19,18 +19,21 @@ export class PrefixCache {
     this.#capacity = capacity
   }
 
-  /** Takes over the caches of a text. */
-  keep(tokens: readonly Token[], { target, draft }: SequenceModels): void {
-    if (this.#capacity === 0 || target.length === 0 || !target.fork) {
-      target.dispose()
-      draft?.dispose()
-      return
+  /** Takes over the caches of a text; what is no committed row of them is freed. */
+  keep(tokens: readonly Token[], caches: SequenceModels): void {
+    const { target, draft } = caches
+    const canKeep = this.#capacity > 0 && target.length > 0 && target.fork
+    const entry = canKeep && {
+      tokens: tokens.slice(0, target.length),
+      target: target.fork!({ length: target.length }),
+      // A fork has no drafted rows.
+      draft: draft?.fork?.({ length: draft.length }),
     }
-    // What the new text begins with is of no use any more.
-    for (const old of this.#entries.filter((entry) => commonLength(entry.tokens, tokens) === entry.tokens.length)) {
-      this.#drop(old)
-    }
-    this.#entries.push({ tokens: tokens.slice(0, target.length), target, draft })
+    target.dispose()
+    draft?.dispose()
+    if (!entry) return
+    for (const old of this.#entries.filter((other) => makesNeedless(entry, other))) this.#drop(old)
+    this.#entries.push(entry)
     while (this.#entries.length > this.#capacity) this.evict()
   }
 
@@ -74,6 +77,12 @@ export class PrefixCache {
     entry.target.dispose()
     entry.draft?.dispose()
   }
+}
+
+/** Whether all that an old entry could give, a new one gives too. */
+function makesNeedless(entry: Entry, old: Entry): boolean {
+  const isPrefix = commonLength(old.tokens, entry.tokens) === old.tokens.length
+  return isPrefix && (entry.draft?.length ?? 0) >= (old.draft?.length ?? 0)
 }
 
 function commonLength(a: readonly Token[], b: readonly Token[]): number {

@@ -86,22 +86,18 @@ export async function prepareRequest(
   options: EngineGenerateOptions,
   context: RequestContext,
 ): Promise<PreparedRequest> {
-  checkOptionKeys(options, requestKeys, 'generateText')
+  checkRequest(options)
   const { vocabSize, maxContext, tokenizer } = context
-  const stops = typeof options.stop === 'string' ? [options.stop] : (options.stop ?? [])
-  if (!stops.every((stop) => typeof stop === 'string' && stop.length > 0)) {
-    throw new InvalidArgumentError(
-      'stop holds something that is no text or empty, expected texts of at least one character.',
-    )
-  }
   const stopTokens = new Set([...tokenizer.endOfGenerationIds, ...(options.stopTokens ?? [])])
   checkTokens(stopTokens, 'stopTokens', vocabSize)
+  checkTokens(Object.keys(options.logitBias ?? {}).map(Number), 'logitBias', vocabSize)
+  checkTokens(options.bannedTokens ?? [], 'bannedTokens', vocabSize)
+  checkTokens(Object.values(options.forcedTokens ?? {}), 'forcedTokens', vocabSize)
   if (options.topLogProbs !== undefined) {
     checkNumber(options.topLogProbs, 'topLogProbs', { min: 0, max: 1000, isInteger: true })
   }
   const promptTokens = await promptOf(options, context)
   const room = maxContext - promptTokens.length
-  if (room < 1) throw new PromptTooLongError(promptTokens.length, maxContext)
   const maxTokens = checkNumber(options.maxTokens ?? room, 'maxTokens', { min: 1, isInteger: true })
   return {
     promptTokens,
@@ -111,7 +107,7 @@ export async function prepareRequest(
       promptLength: promptTokens.length,
       stopTokens: [...stopTokens],
     }),
-    stops,
+    stops: typeof options.stop === 'string' ? [options.stop] : (options.stop ?? []),
     stopTokens,
     topLogProbs: options.topLogProbs,
     speculate: options.speculate ?? true,
@@ -121,7 +117,26 @@ export async function prepareRequest(
   }
 }
 
-async function promptOf(options: EngineGenerateOptions, { tokenizer, vocabSize }: RequestContext): Promise<Token[]> {
+/** What can be told from the options alone. */
+function checkRequest(options: EngineGenerateOptions): void {
+  const isObject = (value: unknown) => typeof value === 'object' && value !== null
+  const check = (isValid: boolean, name: string, expected: string) => {
+    if (!isValid) throw new InvalidArgumentError(`${name} is not ${expected}.`, { name })
+  }
+  check(isObject(options), 'The request', 'an object of options')
+  checkOptionKeys(options, requestKeys, 'generateText')
+  const { stop = [], stopTokens = [], bannedTokens = [], signal, policy, speculate = true, isCoupled = true } = options
+  const isText = (value: unknown) => typeof value === 'string' && value.length > 0
+  check(isText(stop) || (Array.isArray(stop) && stop.every(isText)), 'stop', 'a text or texts, none of them empty')
+  check(Array.isArray(stopTokens), 'stopTokens', 'an array of token ids')
+  check(Array.isArray(bannedTokens), 'bannedTokens', 'an array of token ids')
+  check(signal === undefined || signal instanceof AbortSignal, 'signal', 'an AbortSignal')
+  check(policy === undefined || typeof policy?.start === 'function', 'policy', 'a tree policy')
+  check(typeof speculate === 'boolean', 'speculate', 'true or false')
+  check(typeof isCoupled === 'boolean', 'isCoupled', 'true or false')
+}
+
+async function promptOf(options: EngineGenerateOptions, context: RequestContext): Promise<Token[]> {
   const { prompt, messages, tokens, chat } = options
   const given = Object.entries({ prompt, messages, tokens }).filter(([, value]) => value !== undefined)
   if (given.length !== 1) {
@@ -130,17 +145,22 @@ async function promptOf(options: EngineGenerateOptions, { tokenizer, vocabSize }
       { given: given.map(([name]) => name) },
     )
   }
-  if (chat && !messages)
+  if (chat && !messages) {
     throw new InvalidArgumentError('chat is for the chat template: give it together with messages.')
+  }
+  const { tokenizer, vocabSize, maxContext } = context
   const ids =
     tokens !== undefined
-      ? Array.from(tokens)
+      ? tokens
       : messages !== undefined
-        ? Array.from((await tokenizer.encodeChat(messages, { ...chat, addGenerationPrompt: true })).ids)
-        : Array.from((await tokenizer.encode(checkText(prompt), { addSpecialTokens: true })).ids)
-  checkTokens(ids, 'tokens', vocabSize)
-  if (ids.length === 0) throw new InvalidArgumentError('The prompt is empty; expected at least one token.')
-  return ids
+        ? (await tokenizer.encodeChat(messages, { ...chat, addGenerationPrompt: true })).ids
+        : (await tokenizer.encode(checkText(prompt), { addSpecialTokens: true })).ids
+  const count = checkNumber(ids?.length, 'Tokens of the prompt', { min: 1, isInteger: true })
+  // Before a copy is made: a length is easily claimed.
+  if (count >= maxContext) throw new PromptTooLongError(count, maxContext)
+  const copy = Array.from(ids)
+  checkTokens(copy, 'tokens', vocabSize)
+  return copy
 }
 
 function checkText(prompt: unknown): string {

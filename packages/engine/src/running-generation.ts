@@ -38,10 +38,11 @@ export class RunningGeneration {
   #settle!: { resolve(result: GenerationResult): void; reject(error: unknown): void }
   #finishReason: FinishReason | undefined
   #isOver = false
-  #abortReason: { readonly reason: unknown } | undefined
+  readonly #controller = new AbortController()
+  readonly #onAbort: () => void
   readonly #unlisten: () => void
 
-  /** @param onAbort called when somebody no longer wants the generation */
+  /** @param onAbort called when the generation is no longer wanted */
   constructor(request: PreparedRequest, policy: TreePolicy, output: TextOutput, onAbort: () => void) {
     this.request = request
     this.policy = policy
@@ -53,13 +54,12 @@ export class RunningGeneration {
     })
     // Whoever reads the events need not read the result too.
     this.result.catch(() => {})
-    const abort = (reason: unknown) => {
-      this.#abortReason ??= { reason }
-      onAbort()
-    }
-    this.events = new EventQueue(() => abort(new DOMException('The stream was left before its end.', 'AbortError')))
+    this.#onAbort = onAbort
+    this.events = new EventQueue(() => {
+      this.abort(new DOMException('The stream was left before its end.', 'AbortError'))
+    })
     const { signal } = request
-    const listener = () => abort(signal!.reason)
+    const listener = () => this.abort(signal!.reason)
     signal?.addEventListener('abort', listener, { once: true })
     this.#unlisten = () => signal?.removeEventListener('abort', listener)
   }
@@ -68,8 +68,16 @@ export class RunningGeneration {
     return this.#isOver
   }
 
-  get abortReason(): { readonly reason: unknown } | undefined {
-    return this.#abortReason
+  /** Aborted once the generation is no longer wanted, by its caller, its reader or the engine; ends passes for it. */
+  get signal(): AbortSignal {
+    return this.#controller.signal
+  }
+
+  /** The first reason counts; a generation that is over stays as it ended. */
+  abort(reason: unknown): void {
+    if (this.#isOver || this.signal.aborted) return
+    this.#controller.abort(reason)
+    this.#onAbort()
   }
 
   /** Prompt and emitted tokens: the prompt of a generation that must begin anew. */

@@ -9,15 +9,17 @@ import {
   type DraftTree,
   type ForwardOptions,
   type Frontier,
+  HassError,
   InvalidArgumentError,
   type TargetModel,
   type TargetOutput,
   type Token,
-  type TreeBuilder,
   type TreePolicy,
   type Verdict,
   type Verifier,
 } from '@hass-engine/core'
+import { allocate, projectVerdict } from '@hass-engine/draft-tree'
+import { SequenceDraft } from './sequence-draft.js'
 import { type SequenceModels, type SequenceOptions, SpeculativeSequence } from './speculative-sequence.js'
 
 export interface SpeculationOptions {
@@ -46,8 +48,10 @@ export interface SpeculationCycle {
 export interface CycleOptions extends ForwardOptions {
   /** Deepest tree wanted, by sequence: what the wanted length leaves. Defaults to the context's rest. */
   readonly maxDepths?: readonly number[]
-  /** Emitted tokens per millisecond so far, for policies that weigh costs. */
+  /** Emitted tokens per millisecond so far, of all sequences together: for policies that weigh costs. */
   readonly rate?: number
+  /** Rows that the target's pass may take, roots included: larger trees are cut. Defaults to no limit. */
+  readonly maxRows?: number
 }
 
 const optionKeys = ['target', 'policy', 'verifier', 'draft', 'costs', 'prefillChunk']
@@ -143,39 +147,39 @@ export class Speculation {
     })
   }
 
-  /** `cycle`, where a sequence whose choice of tokens fails does not take the others with it. */
+  /** `cycle`, where a sequence whose policy or choice of tokens fails does not take the others with it. */
   async settleCycle(
     sequences: readonly SpeculativeSequence[],
     options: CycleOptions = {},
   ): Promise<PromiseSettledResult<SpeculationCycle>[]> {
     const startedAt = performance.now()
     const pass = options.signal ? { signal: options.signal } : {}
-    const trees = await this.#draft(sequences, options, pass)
+    const drafts = await this.#draft(sequences, options, pass)
+    const planned = this.#cut(drafts, options)
     const draftedAt = performance.now()
-    const outputs = await this.#options.target.forward(
-      sequences.map(({ target }, i) => ({ sequence: target, tokens: trees[i]!.tokens, parents: trees[i]!.parents })),
-      pass,
-    )
+    const steps = planned.map(({ sequence: { target }, tree: { tokens, parents } }) => {
+      return { sequence: target, tokens, parents }
+    })
+    const outputs = steps.length > 0 ? await this.#options.target.forward(steps, pass) : []
     const times = { draftMs: draftedAt - startedAt, verifyMs: performance.now() - draftedAt }
-    const results: PromiseSettledResult<SpeculationCycle>[] = []
-    for (const [i, sequence] of sequences.entries()) {
+    const kept = new Map<SpeculativeSequence, PromiseSettledResult<SpeculationCycle>>()
+    for (const [i, plan] of planned.entries()) {
       try {
-        const kept = await this.#keep(sequence, trees[i]!, outputs[i]!)
-        results.push({ status: 'fulfilled', value: { ...kept, ...times } })
+        kept.set(plan.sequence, { status: 'fulfilled', value: { ...(await this.#keep(plan, outputs[i]!)), ...times } })
       } catch (reason) {
-        results.push({ status: 'rejected', reason })
+        kept.set(plan.sequence, { status: 'rejected', reason })
       }
     }
-    return results
+    return drafts.map(({ sequence, failure }) => kept.get(sequence) ?? { status: 'rejected', ...failure! })
   }
 
-  async #keep(sequence: SpeculativeSequence, tree: DraftTree, output: TargetOutput) {
+  async #keep({ sequence, tree, own }: PlannedTree, output: TargetOutput) {
     const verdict = await this.#verify(sequence, tree, output)
     sequence.target.commit(verdict.path)
     sequence.pending = { features: output.features, rows: verdict.path }
     const emitted = [...Array.from(verdict.path.subarray(1), (node) => tree.tokens[node]!), verdict.bonusToken]
     sequence.emit(emitted)
-    sequence.policy.observe?.(tree, verdict)
+    sequence.policy.observe?.(own, tree === own ? verdict : projectVerdict(tree, verdict, own))
     return { tree, verdict, emitted }
   }
 
@@ -189,25 +193,25 @@ export class Speculation {
     sequences: readonly SpeculativeSequence[],
     options: CycleOptions,
     pass: ForwardOptions,
-  ): Promise<DraftTree[]> {
+  ): Promise<SequenceDraft[]> {
     const { target, costs } = this.#options
-    const builders = sequences.map(({ policy, root, tokens }, i) =>
-      policy.start({
+    const drafts = sequences.map((sequence, i) => {
+      const { root, tokens } = sequence
+      const cycle = {
         root,
         maxDepth: Math.max(0, Math.min(options.maxDepths?.[i] ?? Infinity, target.maxContext - tokens.length)),
         history: tokens,
         ...(costs && { costs }),
-        ...(options.rate !== undefined && { rate: options.rate }),
-      }),
-    )
-    const drafting = sequences
-      .map((sequence, i) => ({ sequence, builder: builders[i]! }))
-      .filter(({ sequence }) => sequence.draft)
+        ...(options.rate !== undefined && { rate: options.rate / sequences.length }),
+      }
+      return new SequenceDraft(sequence, cycle, target.vocabSize)
+    })
+    const drafting = drafts.filter(({ sequence, failure }) => sequence.draft && !failure)
     if (drafting.length > 0) await this.#growTrees(drafting, pass)
-    return builders.map((builder) => builder.finish())
+    return drafts
   }
 
-  async #growTrees(drafting: readonly OpenDraft[], options: ForwardOptions): Promise<void> {
+  async #growTrees(drafting: readonly SequenceDraft[], options: ForwardOptions): Promise<void> {
     const roots = drafting.map(({ sequence }) => ({
       sequence,
       tokens: sequence.tokens.slice(-sequence.pending!.rows.length),
@@ -218,10 +222,37 @@ export class Speculation {
     for (;;) {
       const next = expandAll(open, candidates)
       if (next.length === 0) return
-      const frontiers = next.map(({ sequence, frontier }) => ({ sequence: sequence.draft!, frontier }))
-      candidates = await this.#options.draft!.extend(frontiers, options)
-      open = next
+      const frontiers = next.map(({ draft, frontier }) => ({ sequence: draft.sequence.draft!, frontier }))
+      try {
+        candidates = await this.#options.draft!.extend(frontiers, options)
+      } catch (error) {
+        // Trees are a wish: where the draft model has no room for deeper ones, these are verified.
+        if (isCacheFull(error)) return
+        throw error
+      }
+      open = next.map(({ draft }) => draft)
     }
+  }
+
+  /** Several sequences share what a pass costs, and the rows that there are. */
+  #cut(drafts: readonly SequenceDraft[], { rate, maxRows = Infinity }: CycleOptions): PlannedTree[] {
+    const { costs } = this.#options
+    const planned = drafts.flatMap((draft): PlannedTree[] => {
+      const own = draft.finish()
+      return own ? [{ sequence: draft.sequence, own, tree: own }] : []
+    })
+    const rows = planned.reduce((sum, { own }) => sum + own.tokens.length, 0)
+    const isWeighed = costs !== undefined && planned.length > 1
+    if (rows <= maxRows && !isWeighed) return planned
+    const trees = allocate({
+      trees: planned.map(({ own }) => own),
+      budget: Math.max(planned.length, Math.min(rows, maxRows)),
+      acceptance: planned.map(
+        ({ sequence: { policy }, own }) => policy.acceptance?.(own) ?? Float64Array.from(own.logProbs, Math.exp),
+      ),
+      ...(isWeighed && { verify: costs.verify, ...(rate !== undefined && { rate }) }),
+    })
+    return planned.map((plan, i) => ({ ...plan, tree: trees[i]! }))
   }
 
   /** Lets the draft model read what the target has computed since; returns the candidates of each last row. */
@@ -248,19 +279,26 @@ interface PendingContext {
   readonly width: number
 }
 
-interface OpenDraft {
+interface PlannedTree {
   readonly sequence: SpeculativeSequence
-  readonly builder: TreeBuilder
+  /** The tree that the policy has made, and will be told about. */
+  readonly own: DraftTree
+  /** What of it is verified. */
+  readonly tree: DraftTree
 }
 
-/** Hands each builder its candidates; only sequences that want to go deeper remain. */
+/** Hands each draft its candidates; only sequences that want to go deeper remain. */
 function expandAll(
-  open: readonly OpenDraft[],
+  open: readonly SequenceDraft[],
   candidates: readonly DraftCandidates[],
-): (OpenDraft & { frontier: Frontier })[] {
+): { readonly draft: SequenceDraft; readonly frontier: Frontier }[] {
   return open
-    .map((draft, i) => ({ ...draft, frontier: draft.builder.expand(candidates[i]!) }))
+    .map((draft, i) => ({ draft, frontier: draft.expand(candidates[i]!) }))
     .filter(({ frontier }) => frontier.tokens.length > 0)
+}
+
+function isCacheFull(error: unknown): boolean {
+  return HassError.isInstance(error) && error.code === 'HASS_ERR_CACHE_FULL'
 }
 
 function chain(rows: number): Int32Array {
