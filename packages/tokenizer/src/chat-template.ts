@@ -113,6 +113,7 @@ export class ChatTemplate {
 const generationTag = /\{%(-?)\s*(end)?generation\s*(-?)%\}/
 
 function reasonOf(cause: unknown): string {
+  /* v8 ignore next -- parser and interpreter throw errors only */
   return (cause instanceof Error ? cause.message : String(cause)).slice(0, 200)
 }
 

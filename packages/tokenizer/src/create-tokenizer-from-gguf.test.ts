@@ -71,6 +71,11 @@ describe('gpt2', () => {
     expect(await encode(bare, 'abba')).toEqual([2, 1, 0])
   })
 
+  it('takes numbers of any width', async () => {
+    const wide = gpt2({ 'tokenizer.ggml.token_type': BigInt64Array.of(1n, 1n, 1n, 3n, 1n, 1n, 4n) })
+    expect(await encode(wide, 'a<u>a')).toEqual([0, 6, 0])
+  })
+
   it('names its ends and templates', () => {
     const tokenizer = createTokenizerFromGguf(
       new Map(
@@ -129,6 +134,7 @@ describe('refused', () => {
     ['VOCAB', 'an unknown type', gpt2({ 'tokenizer.ggml.token_type': new Uint8Array(7).fill(9) })],
     ['VOCAB', 'a byte that is none', gpt2({ 'tokenizer.ggml.token_type': new Uint8Array(7).fill(6) })],
     ['VOCAB', 'a token twice', gpt2({ 'tokenizer.ggml.tokens': ['a', 'b', 'ab', '<s>', '1', 'a', '<u>'] })],
+    ['VOCAB', 'an unknown token outside', llama({ 'tokenizer.ggml.unknown_token_id': 999 })],
     ['VOCAB', 'an id outside', gpt2({ 'tokenizer.ggml.bos_token_id': 7 })],
     [
       'VOCAB',

@@ -16,11 +16,14 @@ const fallback = {
 const byteLevel = {
   vocabulary: new Vocabulary(
     'byte-level',
-    [...['a', 'Ġ', 'ð', 'Ł', 'Ļ', 'Ĥ', 'ÿ', 'Ġð', '｜x｜'].entries()].map(([id, token]) => [token, id]),
+    [...['a', 'Ġ', 'ð', 'Ł', 'Ļ', 'Ĥ', 'ÿ', 'Ġð', '｜x｜', 'aŁ', 'ÃŁŁ', '<0x41>'].entries()].map(([id, token]) => [
+      token,
+      id,
+    ]),
     new Set(),
   ),
   strippedSpaces: 0 as const,
-  idLimit: 9,
+  idLimit: 12,
 }
 
 describe('byte-level text', () => {
@@ -36,6 +39,17 @@ describe('byte-level text', () => {
     expect(stream.push([2, 3]) + stream.flush()).toBe('\ufffd')
     expect(stream.flush()).toBe('')
     expect(decodeTokens(byteLevel, [2, 3, 0, 6, 8])).toBe('\ufffda\ufffd｜x｜')
+  })
+
+  it('knows a character that is complete, and what cannot follow one', () => {
+    const stream = createTokenStream(byteLevel)
+    expect([9, 10, 0].map((id) => stream.push(id))).toEqual(['', '', 'a\ufffdß\ufffda'])
+    expect(decodeTokens(byteLevel, [9, 10, 0])).toBe('a\ufffdß\ufffda')
+  })
+
+  it('has no byte tokens', () => {
+    expect(byteLevel.vocabulary.fallbackByte(11)).toBeUndefined()
+    expect(decodeTokens(byteLevel, [11])).toBe('<0x41>')
   })
 
   it('does not hold back without end', () => {

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { HassError } from '@hass-engine/core'
@@ -7,46 +7,7 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { createNativeTokenizer } from './binding.js'
 import { createTokenizer } from './create-tokenizer.js'
 import { loadTokenizer } from './load-tokenizer.js'
-
-// biome-ignore lint/suspicious/noExplicitAny: tests put anything into it
-type Json = any
-
-const byteLevel = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: false, use_regex: true }
-
-function small(change: (json: Json) => void = () => {}): Json {
-  const json: Json = {
-    added_tokens: [{ id: 3, content: '<s>', special: true }],
-    normalizer: null,
-    pre_tokenizer: byteLevel,
-    post_processor: null,
-    decoder: byteLevel,
-    model: { type: 'BPE', vocab: { a: 0, b: 1, ab: 2 }, merges: ['a b'] },
-  }
-  change(json)
-  return json
-}
-
-/** A byte-fallback vocabulary: 256 byte tokens, `▁`, `a`, `▁a`. */
-function smallFallback(change: (json: Json) => void = () => {}): Json {
-  const bytes = Array.from({ length: 256 }, (_, byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`)
-  const vocab = Object.fromEntries(['<unk>', ...bytes, '▁', 'a', '▁a'].map((token, id) => [token, id]))
-  return small((json) => {
-    json.added_tokens = [{ id: 0, content: '<unk>', special: true }]
-    json.pre_tokenizer = null
-    json.normalizer = { type: 'Replace', pattern: { String: ' ' }, content: '▁' }
-    json.model = { type: 'BPE', vocab, merges: [['▁', 'a']], byte_fallback: true, unk_token: '<unk>', fuse_unk: true }
-    json.decoder = {
-      type: 'Sequence',
-      decoders: [
-        { type: 'Replace', pattern: { String: '▁' }, content: ' ' },
-        { type: 'ByteFallback' },
-        { type: 'Fuse' },
-        { type: 'Strip', content: ' ', start: 1, stop: 0 },
-      ],
-    }
-    change(json)
-  })
-}
+import { byteLevel, type Json, small, smallFallback } from './testing/small-vocabularies.js'
 
 function codeOf(run: () => unknown): string {
   try {
@@ -99,6 +60,10 @@ describe('a hostile tokenizer.json is refused', () => {
       template([tokenPiece('<s>'), textPiece], { '<s>': { ids: [3, 3], tokens: ['<s>'] } }),
     ],
     ['FORMAT', 'no model', (j) => delete j.model],
+    ['FORMAT', 'a template token without entries', template([tokenPiece('<s>'), textPiece], undefined)],
+    ['FORMAT', 'a model that JSON cannot hold', (j) => (j.model = 1n)],
+    ['FORMAT', 'a model that holds itself', (j) => (j.model.type = j)],
+    ['FORMAT', 'a model type that is a function', (j) => (j.model.type = () => 'BPE')],
     ['FORMAT', 'a vocabulary that is a list', (j) => (j.model.vocab = ['a'])],
     ['FORMAT', 'added tokens of another type', (j) => (j.added_tokens = [5])],
     ['FORMAT', 'a flag of another type', (j) => (j.added_tokens[0].special = 'yes')],
@@ -185,6 +150,11 @@ describe('a hostile tokenizer.json is refused', () => {
     expect(codeOf(() => createTokenizer({ tokenizer: missing }))).toBe('HASS_ERR_TOKENIZER_VOCAB')
   })
 
+  it('UNSUPPORTED: byte tokens without byte fallback', () => {
+    const unused = smallFallback((json) => (json.model.byte_fallback = false))
+    expect(codeOf(() => createTokenizer({ tokenizer: unused }))).toBe('HASS_ERR_TOKENIZER_UNSUPPORTED')
+  })
+
   it.each([null, undefined, 5, 'x', []])('FORMAT: %s', (tokenizer) => {
     expect(codeOf(() => createTokenizer({ tokenizer }))).toBe('HASS_ERR_TOKENIZER_FORMAT')
   })
@@ -211,6 +181,58 @@ describe('a hostile tokenizer.json is refused', () => {
       tokenizer.tokenToId('constructor'),
       tokenizer.tokenToId('toString'),
     ]).toEqual([4, 5, undefined])
+  })
+
+  it('cuts text as its parts say', async () => {
+    const ids = async (change: (json: Json) => void, text: string, options = {}) => {
+      const tokenizer = createTokenizer({ tokenizer: small(change) })
+      return [...(await tokenizer.encode(text, options)).ids]
+    }
+    const cut =
+      (...pretokenizers: Json[]) =>
+      (json: Json) => {
+        json.pre_tokenizer = { type: 'Sequence', pretokenizers }
+        json.added_tokens = []
+        Object.assign(json.model.vocab, { 1: 4, 11: 5 })
+        json.model.merges.push('1 1')
+      }
+    const whole = { ...byteLevel, use_regex: false }
+    expect(await ids(cut(whole), 'ab11')).toEqual([2, 5])
+    expect(await ids(cut({ type: 'Digits', individual_digits: true }, whole), 'ab11')).toEqual([2, 4, 4])
+    expect(await ids(cut({ type: 'Digits' }, whole), 'ab11')).toEqual([2, 5])
+    const split = { type: 'Split', pattern: { String: 'b' }, behavior: 'Removed' }
+    expect(await ids(cut(split, whole), 'abab')).toEqual([0, 0])
+    expect(await ids(cut({ ...split, invert: true }, whole), 'abab')).toEqual([1, 1])
+    const metaspace = { type: 'Metaspace', replacement: 'b' }
+    const unspaced = (json: Json) => (json.pre_tokenizer = { ...metaspace, add_prefix_space: false })
+    expect(await ids((json) => (json.pre_tokenizer = metaspace), 'a')).toEqual([1, 0])
+    expect(await ids(unspaced, 'a')).toEqual([0])
+    const twice = (json: Json) => {
+      const single = [tokenPiece('<s>'), textPiece]
+      const processor = { type: 'TemplateProcessing', single, special_tokens: { '<s>': { ids: [3], tokens: ['<s>'] } } }
+      json.post_processor = { type: 'Sequence', processors: [byteLevel, processor] }
+    }
+    expect(await ids(twice, 'a', { addSpecialTokens: true })).toEqual([3, 0])
+    expect(await ids((json) => delete json.added_tokens, 'ab')).toEqual([2])
+  })
+
+  it('finds control tokens in normalized text only when asked', async () => {
+    const tokenizer = createTokenizer({
+      tokenizer: small((json) => {
+        json.normalizer = { type: 'Lowercase' }
+        json.added_tokens = [{ id: 3, content: 'ba', special: true, normalized: true }]
+      }),
+    })
+    expect([...(await tokenizer.encode('BAB', { parseSpecialTokens: true })).ids]).toEqual([3, 1])
+    expect([...(await tokenizer.encode('BAB')).ids]).toEqual([1, 2])
+  })
+
+  it('strips at most one space, or none', async () => {
+    const decoded = (change: (json: Json) => void) =>
+      createTokenizer({ tokenizer: smallFallback(change) }).decode([259, 259])
+    expect(decoded((json) => delete json.decoder.decoders[3].stop)).toBe('a a')
+    expect(decoded((json) => (json.decoder.decoders[3].start = 0))).toBe(' a a')
+    expect(decoded((json) => json.decoder.decoders.pop())).toBe(' a a')
   })
 
   it('the native binding would have aborted the process', () => {
@@ -240,6 +262,7 @@ describe('special tokens and embedding rows', () => {
     expect(codeOf(config({ bos_token: 5 }))).toBe('HASS_ERR_TOKENIZER_FORMAT')
     expect(codeOf(config({}, { eos_token_id: 4 }))).toBe('HASS_ERR_TOKENIZER_VOCAB')
     expect(codeOf(config({}, { eos_token_id: 'x' }))).toBe('HASS_ERR_TOKENIZER_FORMAT')
+    expect(codeOf(config({}, { eos_token_id: Array(65).fill(3) }))).toBe('HASS_ERR_TOKENIZER_FORMAT')
     expect(codeOf(config({ chat_template: 5 }))).toBe('HASS_ERR_TOKENIZER_FORMAT')
   })
 
@@ -265,6 +288,21 @@ describe('special tokens and embedding rows', () => {
     expect(codeOf(() => createTokenizer({ tokenizer: small(), templateLimits: { maxDepth: 10 ** 6 } }))).toBe(
       'HASS_ERR_INVALID_ARGUMENT',
     )
+  })
+})
+
+describe('a native tokenizer', () => {
+  it('that fails gives its reason', () => {
+    const failing = (reason: unknown) => () => ({
+      Tokenizer: {
+        fromString() {
+          throw reason
+        },
+      },
+    })
+    for (const reason of ['bad merge', new Error('bad merge at line 1 column 20')]) {
+      expect(() => createNativeTokenizer('{}', failing(reason))).toThrow(/: bad merge\.$/)
+    }
   })
 })
 
@@ -318,6 +356,12 @@ describe('a folder', () => {
     expect((await loadTokenizer(folder, { chatTemplate: 'O' })).renderChat([])).toBe('O')
     write('tokenizer_config.json', 'null')
     expect((await loadTokenizer(folder)).specialTokens).toEqual({})
+  })
+
+  it('with a file beyond all measure is refused unread', async () => {
+    truncateSync(join(folder, 'config.json'), 2 ** 28 + 1)
+    expect(await code()).toBe('HASS_ERR_TOKENIZER_FILE')
+    rmSync(join(folder, 'config.json'))
   })
 
   it('that is none is refused', async () => {

@@ -62,11 +62,18 @@ export class FieldReader {
 }
 
 export function wrongType(path: string, value: unknown, expected: string): TokenizerError {
-  const found = value === undefined ? 'missing' : (JSON.stringify(value) ?? String(value)).slice(0, 60)
-  return new TokenizerError('format', `The tokenizer field ${path} is ${found}, expected ${expected}.`, {
+  return new TokenizerError('format', `The tokenizer field ${path} is ${shown(value)}, expected ${expected}.`, {
     field: path,
     expected,
   })
+}
+
+/** Never walks into a value: it may be large, or hold itself. */
+function shown(value: unknown): string {
+  if (value === undefined) return 'missing'
+  if (Array.isArray(value)) return `an array of ${value.length}`
+  if (isObject(value)) return 'an object'
+  return typeof value === 'string' ? JSON.stringify(value.slice(0, 60)) : String(value).slice(0, 60)
 }
 
 export function unsupported(path: string, found: string, known: readonly string[]): TokenizerError {

@@ -77,6 +77,6 @@ async function readText(folder: string, name: string): Promise<string | undefine
     if (cause instanceof TokenizerError) throw cause
     const { code } = cause as NodeJS.ErrnoException
     if (code === 'ENOENT') return undefined
-    throw new TokenizerError('file', `${name} cannot be read (${code ?? String(cause)}).`, { file: name }, { cause })
+    throw new TokenizerError('file', `${name} cannot be read (${code}).`, { file: name }, { cause })
   }
 }

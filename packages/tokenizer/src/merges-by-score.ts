@@ -30,16 +30,15 @@ export function mergesByScore(
         },
       )
     }
-    const pairs: { left: string; right: string; leftId: number; rightId: number }[] = []
+    const pairs: { left: string; right: string; leftId: number }[] = []
     for (let cut = 1; cut < token.length; cut++) {
       const left = token.slice(0, cut)
       const leftId = ids.get(left)
       if (leftId === undefined) continue
       const right = token.slice(cut)
-      const rightId = ids.get(right)
-      if (rightId !== undefined) pairs.push({ left, right, leftId, rightId })
+      if (ids.has(right)) pairs.push({ left, right, leftId })
     }
-    pairs.sort((a, b) => a.leftId - b.leftId || a.rightId - b.rightId)
+    pairs.sort((a, b) => a.leftId - b.leftId)
     for (const { left, right } of pairs) merges.push({ left, right, score: scores[id]! })
   })
   // Equal scores (runs of spaces all have the lowest) stay in the vocabulary's order.

@@ -59,7 +59,14 @@ describe.each(listGolden('tokenizers', /\.json$/))('%s', { timeout: 600_000 }, (
   it.each(shapes)('does not take the square of time for %s', async (_, part) => {
     await leastTime(textOf(part, short), 3)
     const [usual, hostile] = [await growth(ordinary), await growth(part)]
-    console.log("LIN", file, _, (hostile/usual).toFixed(2), (hostile ** (1 / doublings)).toFixed(3), (usual ** (1 / doublings)).toFixed(3))
+    console.log(
+      'LIN',
+      file,
+      _,
+      (hostile / usual).toFixed(2),
+      (hostile ** (1 / doublings)).toFixed(3),
+      (usual ** (1 / doublings)).toFixed(3),
+    )
     expect(hostile / usual).toBeLessThan(4)
     // Caches and queue together: a doubling takes at most 2.5 times as long.
     expect(hostile ** (1 / doublings)).toBeLessThan(2.5)
