@@ -8,6 +8,7 @@ const below = {
   kernels: ['core'],
   models: ['core', 'weights', 'kernels', 'draft-tree', 'sampler'],
   engine: ['core', 'tokenizer', 'weights', 'draft-tree', 'sampler', 'kernels', 'models'],
+  cli: ['core', 'tokenizer', 'weights', 'draft-tree', 'sampler', 'kernels', 'models', 'engine'],
 }
 
 const direction = Object.entries(below).map(([name, allowed]) => ({

@@ -1,0 +1,3 @@
+export { FileError, UsageError } from './errors.js'
+export { runCli } from './run-cli.js'
+export type { Terminal } from './terminal.js'

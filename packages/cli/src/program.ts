@@ -1,0 +1,38 @@
+import { readFileSync } from 'node:fs'
+import { Command } from 'commander'
+import { addChat } from './commands/chat.js'
+import { addDoctor } from './commands/doctor.js'
+import { addGenerate } from './commands/generate.js'
+import { addInspect } from './commands/inspect.js'
+import type { Terminal } from './terminal.js'
+
+/** How a command ended that did not throw. */
+export interface Outcome {
+  status: number
+}
+
+/** The commands of `hass`. Parsing throws a CommanderError for wrong usage, and for `--help` one of exit code 0. */
+export function createProgram(terminal: Terminal, outcome: Outcome): Command {
+  const program = new Command('hass')
+    .description('Exact speculative decoding: the text of the model, sooner.')
+    .version(version(), '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print what a command takes')
+    .helpCommand(false)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => terminal.output.write(text),
+      writeErr: (text) => terminal.errors.write(text),
+      // The line that is printed for every failure says it.
+      outputError: () => {},
+      getOutHelpWidth: () => terminal.output.columns ?? 100,
+    })
+  addChat(program, terminal, outcome)
+  addGenerate(program, terminal)
+  addInspect(program, terminal)
+  addDoctor(program, terminal)
+  return program
+}
+
+function version(): string {
+  return (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }).version
+}
