@@ -1,7 +1,9 @@
 import { describe } from 'vitest'
-import { listGolden } from '../../../test/support/golden.js'
+import { listGolden, readGoldenJson } from '../../../test/support/golden.js'
+import { openVocabulary } from './testing/test-vocabularies.js'
 import { describeProperties } from './testing/vocabulary-properties.js'
 
 describe.each(listGolden('tokenizers', /\.json$/))('%s', { timeout: 600_000 }, (file) => {
-  describeProperties(file, 3000)
+  const { source } = readGoldenJson('tokenizers', file)
+  describeProperties(source, () => openVocabulary(source), 3000)
 })

@@ -2,6 +2,7 @@ import type { ChatMessage } from '@hass-engine/core'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { listGolden, readGoldenJson } from '../../../test/support/golden.js'
 import { openVocabulary } from './testing/test-vocabularies.js'
+import { describeProperties } from './testing/vocabulary-properties.js'
 import type { MaskedChatEncoding, Tokenizer } from './tokenizer.js'
 
 interface GoldenString {
@@ -104,6 +105,9 @@ describe.each(files)('%s', { timeout: 120_000 }, (file) => {
       expect(encoding.text).toBe(rendered)
     }
   })
+
+  // Here because the vocabulary is open; properties.long.test.ts tries many more.
+  describe('any text', () => describeProperties(golden.source, () => tokenizer, 50))
 
   const chats = golden.chats as { messages: ChatMessage[]; extra: Record<string, unknown> }[]
 

@@ -1,8 +1,7 @@
 import fc from 'fast-check'
 import { beforeAll, expect, it } from 'vitest'
-import { readGoldenJson } from '../../../../test/support/golden.js'
 import type { Tokenizer } from '../tokenizer.js'
-import { openVocabulary, readVocabularyFiles } from './test-vocabularies.js'
+import { readVocabularyFiles, type VocabularySource } from './test-vocabularies.js'
 
 const text = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 60 }),
@@ -12,15 +11,14 @@ const text = fc.oneof(
     .map((parts) => parts.join('')),
 )
 
-/** What holds for any text and any ids, tried on the vocabulary of a golden file. */
-export function describeProperties(file: string, numRuns: number): void {
-  const { source } = readGoldenJson('tokenizers', file)
+/** What holds for any text and any ids of a vocabulary. `open` is asked when the tests run. */
+export function describeProperties(source: VocabularySource, open: () => Tokenizer, numRuns: number): void {
   let tokenizer: Tokenizer
   /** Text that the vocabulary can hold: some lack tokens for rare control bytes, some compose characters. */
   let canHold: (text: string) => boolean
   let toExpected: (text: string) => string
   beforeAll(() => {
-    tokenizer = openVocabulary(source)
+    tokenizer = open()
     const bytes = new Set<number>()
     for (let id = 0; id < tokenizer.vocabSize; id++) {
       const one = tokenizer.tokenBytes(id)
