@@ -19,13 +19,16 @@ export const environment = {
   PATH: [join(toolsDir, 'node_modules', '.bin'), join(root, 'node_modules', '.bin'), process.env.PATH].join(delimiter),
 }
 
+/** Programs that print results for other programs keep all else off stdout. */
+let onlyResultsOnStdout = false
+
 /** Runs a command; output goes to the terminal, or is returned with `{ quiet: true }`. */
 export function run(command, args, { quiet = false, cwd = root, env = {} } = {}) {
   const result = spawnSync(command, args, {
     cwd,
     env: { ...environment, ...env },
     shell: isWindows,
-    stdio: quiet ? ['ignore', 'pipe', 'pipe'] : ['inherit', 'inherit', 'inherit'],
+    stdio: quiet ? ['ignore', 'pipe', 'pipe'] : ['inherit', onlyResultsOnStdout ? 2 : 'inherit', 'inherit'],
     encoding: 'utf8',
     maxBuffer: 256 * 2 ** 20,
   })
@@ -34,11 +37,12 @@ export function run(command, args, { quiet = false, cwd = root, env = {} } = {})
 }
 
 export function say(message) {
-  console.log(`\n── ${message}`)
+  console.error(`\n── ${message}`)
 }
 
 /** Leaves a workspace in which every package is installed and built; a second call takes a second or two. */
-export function bootstrap() {
+export function bootstrap(options = {}) {
+  onlyResultsOnStdout = options.onlyResultsOnStdout ?? false
   const [major, minor] = process.versions.node.split('.').map(Number)
   if (major < 20 || (major === 20 && minor < 19)) {
     throw new Error(`Node ${process.versions.node} is too old: 20.19 or newer is needed.`)
