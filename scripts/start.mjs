@@ -1,15 +1,22 @@
-// `npm start`: sets up, builds and runs the main job.
+// `npm start`: sets up, builds and chats with the embedded model.
+//   npm start -- --prompt "…"       answers once and exits; all flags of `hass generate` may follow
+//   npm start -- --temperature 0.7  chats; all flags of `hass chat`
+//   npm start -- doctor             any command of `hass`
+import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
-import { bootstrap, root, run, say } from './bootstrap.mjs'
+import { bootstrap, environment, root } from './bootstrap.mjs'
+
+const given = process.argv.slice(2)
+const isCommand = given[0] !== undefined && !given[0].startsWith('-')
+const asksOnce = given.some((argument) => /^(-p|--prompt(=.*)?)$/s.test(argument))
+const args = isCommand ? given : [asksOnce ? 'generate' : 'chat', ...given]
 
 try {
-  bootstrap()
+  bootstrap({ onlyResultsOnStdout: true })
 } catch (error) {
   console.error(error.message)
   process.exit(1)
 }
-say('Speculative decoding with a backend of your own (examples/own-backend)')
-const { status } = run('pnpm', ['--silent', 'start', ...process.argv.slice(2)], {
-  cwd: join(root, 'examples', 'own-backend'),
-})
-process.exitCode = status ?? 1
+const hass = join(root, 'packages', 'cli', 'dist', 'hass.js')
+const { status, signal } = spawnSync(process.execPath, [hass, ...args], { env: environment, stdio: 'inherit' })
+process.exitCode = signal ? 130 : (status ?? 1)
