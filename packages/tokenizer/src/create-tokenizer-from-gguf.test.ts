@@ -1,7 +1,6 @@
 import { HassError } from '@hass-engine/core'
 import { describe, expect, it } from 'vitest'
 import { createTokenizerFromGguf } from './create-tokenizer-from-gguf.js'
-import { ggufPreTokenizers } from './patterns.js'
 
 function gpt2(changes: Record<string, unknown> = {}): Record<string, unknown> {
   return {
@@ -60,10 +59,6 @@ describe('gpt2', () => {
     expect(await encode(gpt2(), 'a<u>a')).toEqual([0, 6, 0])
     expect(await encode(gpt2(), 'a<s>a', { parseSpecialTokens: true })).toEqual([0, 3, 0])
     expect(await encode(gpt2(), 'a<s>a')).toEqual([0, 0])
-  })
-
-  it.each([...ggufPreTokenizers.keys()])('cuts text by %s', async (pre) => {
-    expect(await encode(gpt2({ 'tokenizer.ggml.pre': pre }), 'ab 11 ab')).toEqual([2, 5, 4, 4, 5, 2])
   })
 
   it('has a default cut and token types', async () => {

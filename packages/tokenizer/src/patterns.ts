@@ -70,7 +70,7 @@ export const ggufPreTokenizers: ReadonlyMap<string, GgufPreTokenizer> = new Map(
       splits: [patterns.punctuation, patterns.gpt2WithoutSpaces, patterns.digits, patterns.asciiDigitTriple],
     },
   ],
-  ...alias(gpt2, 'gpt-2', 'gpt2', 'mpt', 'olmo', 'jais', 'roberta-bpe', 'phi-2'),
+  ...alias(gpt2, 'gpt-2', 'gpt2', 'mpt', 'olmo', 'jais', 'phi-2'),
   ...alias(digitsThenGpt2, 'smollm', 'starcoder', 'refact', 'command-r', 'codeshell', 'exaone', 'minerva-7b'),
   ...alias(llama3, 'llama-bpe', 'llama3', 'llama-v3', 'falcon3', 'pixtral', 'lfm2'),
   ...alias(qwen2, 'qwen2', 'deepseek-r1-qwen'),
