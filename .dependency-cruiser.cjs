@@ -7,7 +7,7 @@ const below = {
   sampler: ['core'],
   kernels: ['core'],
   models: ['core', 'weights', 'kernels', 'draft-tree', 'sampler'],
-  engine: ['core', 'tokenizer', 'weights', 'draft-tree', 'sampler', 'kernels', 'models'],
+  engine: ['core', 'tokenizer', 'weights', 'draft-tree', 'sampler', 'kernels', 'models', 'smollm2-135m-instruct'],
   cli: ['core', 'tokenizer', 'weights', 'draft-tree', 'sampler', 'kernels', 'models', 'engine'],
 }
 
