@@ -108,6 +108,13 @@ describe('loss masks', () => {
     expect(await masked(tokenizer, [{ role: 'user', content: parts }, chat[1]!])).toBe(' One. <|im_end|>')
   })
 
+  it('take the end token where a later message stands further up', async () => {
+    const source =
+      "{% for m in messages if m.role == 'system' %}{{ m.content }}<|im_end|>{% endfor %}{% for m in messages if m.role != 'system' %}{{ m.content }}<|im_end|>{% endfor %}"
+    const messages = [chat[0]!, chat[1]!, { role: 'system', content: 'Be brief.' }]
+    expect(await masked(createChatTokenizer(source), messages)).toBe(' One. <|im_end|>')
+  })
+
   it('obey the limits while a template is asked', async () => {
     const source =
       '{% for m in messages %}{{ m.content }}{% endfor %}{% if add_generation_prompt %}{% for i in range(10**9) %}{% endfor %}{% endif %}'
@@ -164,6 +171,18 @@ describe('conversations', () => {
     })
     const tokenizer = createTokenizer({ tokenizer: bare, chatTemplate: '{{ messages[0].content }}' })
     expect([...(await tokenizer.encodeChat([{ role: 'user', content: 'ab' }])).ids]).toEqual([2])
+  })
+
+  it('know the longer of two control tokens that begin alike', async () => {
+    const tokenizer = createTokenizer({
+      tokenizer: small((json) => {
+        json.added_tokens.push({ id: 4, content: '<s>a', special: true })
+      }),
+      chatTemplate: '<s>a{{ messages[0].content }}',
+    })
+    for (const content of ['b', 'b<s>']) {
+      expect([...(await tokenizer.encodeChat([{ role: 'user', content }])).ids]).toEqual([4, 1])
+    }
   })
 
   it('may take many steps where that is asked for', async () => {

@@ -95,6 +95,12 @@ describe('byte-fallback text', () => {
       [0xe0, 0x80],
       [0x80],
       [0xc3, 0x41, 0xc3, 0xa9],
+      // Overlong forms, surrogates and what lies behind U+10FFFF: no characters, so that the whole run is none.
+      [0xc1, 0xbf, 0x41],
+      [0xe0, 0x9f, 0xbf, 0x41],
+      [0xed, 0xa0, 0x80, 0x41],
+      [0xf0, 0x8f, 0xbf, 0xbf, 0x41],
+      [0xf4, 0x90, 0x80, 0x80, 0x41],
     ]) {
       const expected = `${'\ufffd'.repeat(run.length)}b`
       expect(decodeTokens(fallback, [...run, 257])).toBe(expected)
@@ -113,6 +119,8 @@ describe('byte-fallback text', () => {
   it('gives nothing for ids without a token', () => {
     expect(decodeTokens(fallback, [257, 280, 257])).toBe('bb')
     expect(createTokenStream(fallback).push([280, 257])).toBe('b')
+    // The space at the front is still to come.
+    expect(createTokenStream(fallback).push([280, 256, 256])).toBe('a a')
     expect(fallback.vocabulary.bytes(280)).toHaveLength(0)
   })
 })
