@@ -12,7 +12,8 @@ export class UsageError extends HassError {
 export class FileError extends HassError {
   override readonly name = 'FileError'
   constructor(what: string, path: string, cause: unknown) {
-    const reason = (cause as NodeJS.ErrnoException).code ?? String(cause)
+    // Node says "ENOENT: no such file or directory, open 'x'".
+    const reason = String((cause as Error).message).replace(/^(E\w+): ([^,]*).*$/s, '$2 ($1)')
     super('HASS_ERR_FILE', `${what} ${path} failed: ${reason}.`, { cause, details: { path, reason } })
   }
 }

@@ -1,9 +1,9 @@
-import type { Engine, EngineGenerateOptions } from '@hass-engine/engine'
+import type { EngineGenerateOptions } from '@hass-engine/engine'
 import pc from 'picocolors'
 import { statusLine } from '../format.js'
 import { errorLine } from '../print-error.js'
 import { type Terminal, withoutControls, write } from '../terminal.js'
-import { Conversation } from './conversation.js'
+import { type ChatEngine, Conversation } from './conversation.js'
 import { appendHistory } from './history.js'
 import { LineReader } from './line-reader.js'
 import { runSlashCommand, slashCommandNames } from './slash-commands.js'
@@ -17,7 +17,7 @@ export interface ChatSessionOptions {
   /** Where lines are kept; absent: nowhere. */
   readonly historyPath: string | undefined
   readonly modelName: string
-  readonly openEngine: (signal: AbortSignal) => Promise<Engine>
+  readonly openEngine: (signal: AbortSignal) => Promise<ChatEngine & AsyncDisposable>
   readonly generation: EngineGenerateOptions
   readonly system: string | undefined
 }
@@ -53,7 +53,7 @@ export class ChatSession {
     })
   }
 
-  /** @returns the exit status: 0, 1 if a line could not be answered, 130 if the chat was interrupted before it began */
+  /** @returns the exit status: 0, 1 if a line of a pipe could not be answered, 130 if the chat was interrupted before it began */
   async run(): Promise<number> {
     const onSignal = () => this.#interrupt()
     process.on('SIGINT', onSignal)
@@ -84,7 +84,7 @@ export class ChatSession {
     return this.#status
   }
 
-  async #load(): Promise<Engine | undefined> {
+  async #load(): Promise<(ChatEngine & AsyncDisposable) | undefined> {
     const work = new AbortController()
     this.#work = work
     try {
@@ -112,7 +112,8 @@ export class ChatSession {
       if (reply !== undefined) this.#notice(withoutControls(reply))
       return reply !== undefined
     } catch (error) {
-      this.#status = 1
+      // Whoever is there has seen it.
+      if (!this.#options.isInteractive) this.#status = 1
       this.#options.terminal.errors.write(`${this.#colors.red(errorLine(error))}\n`)
       return true
     }
@@ -142,7 +143,7 @@ export class ChatSession {
   #interrupt(): void {
     if (this.#work) {
       this.#work.abort(new DOMException('Stopped by the user.', 'AbortError'))
-    } else if (this.#wasInterrupted && this.#reader.typed === '') {
+    } else if (!this.#options.isInteractive || (this.#wasInterrupted && this.#reader.typed === '')) {
       this.#reader.close()
     } else {
       this.#wasInterrupted = true

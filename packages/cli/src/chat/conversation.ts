@@ -21,16 +21,22 @@ export interface Answer {
   readonly tokens: number
 }
 
+/** What a conversation needs of an engine. */
+export interface ChatEngine extends Pick<Engine, 'streamText'> {
+  readonly policy: Pick<Engine['policy'], 'name'>
+  readonly tokenizer: Pick<Engine['tokenizer'], 'decode'>
+}
+
 /** Questions and answers so far, and how the next answer is generated. */
 export class Conversation {
-  readonly engine: Engine
+  readonly engine: ChatEngine
   readonly settings: ChatSettings
   readonly #options: EngineGenerateOptions
   #turns: ChatMessage[] = []
   #lastTree: VerifiedTree | undefined
 
   /** @param options of every answer, what the settings do not say */
-  constructor(engine: Engine, options: EngineGenerateOptions, system: string | undefined) {
+  constructor(engine: ChatEngine, options: EngineGenerateOptions, system: string | undefined) {
     const { temperature = 0, seed, speculate = true, ...others } = options
     this.engine = engine
     this.settings = { system, temperature, seed: seed === undefined ? undefined : BigInt(seed), speculate }

@@ -18,12 +18,14 @@ export interface LineReaderOptions {
 export class LineReader {
   readonly #reader: Interface
   readonly #screen: Screen | undefined
+  readonly #prompt: string
   readonly #lines: string[] = []
   #isClosed = false
   #wake: (() => void) | undefined
 
   constructor(options: LineReaderOptions) {
     const { terminal, isInteractive, prompt, history, words, onInterrupt } = options
+    this.#prompt = prompt
     this.#screen = isInteractive ? new Screen(terminal.output) : undefined
     this.#reader = createInterface({
       input: terminal.input,
@@ -39,6 +41,8 @@ export class LineReader {
       }),
     })
     this.#reader.on('line', (line) => {
+      // At once: what follows in the same paste is no part of what is on the screen.
+      if (this.#screen) this.#screen.isMuted = true
       this.#lines.push(line)
       this.#wake?.()
     })
@@ -67,14 +71,18 @@ export class LineReader {
 
   /** The next line; undefined at the end of the input. */
   async next(): Promise<string | undefined> {
-    if (this.#screen) this.#screen.isMuted = false
-    const isTypedAhead = this.#lines.length > 0
-    if (this.#screen && !this.#isClosed) this.#reader.prompt(true)
-    const line = (await this.hasLine()) ? this.#lines.shift() : undefined
-    // It was typed while nothing was shown.
-    if (isTypedAhead && this.#screen && line !== undefined) this.#screen.write(`${line}\n`)
-    if (this.#screen) this.#screen.isMuted = true
-    return line
+    const typedAhead = this.#lines.shift()
+    if (typedAhead !== undefined) {
+      this.#screen?.show(`${this.#prompt}${typedAhead}\n`)
+      return typedAhead
+    }
+    if (this.#screen && !this.#isClosed) {
+      this.#screen.isMuted = false
+      this.#reader.prompt(true)
+    }
+    if (await this.hasLine()) return this.#lines.shift()
+    this.#screen?.show('\n')
+    return undefined
   }
 
   /** Drops what has been typed, shows a notice and asks again. */
@@ -82,7 +90,7 @@ export class LineReader {
     if (!this.#screen) return
     this.#reader.write(null, { ctrl: true, name: 'e' })
     this.#reader.write(null, { ctrl: true, name: 'u' })
-    this.#screen.write(`\n${notice}\n`)
+    this.#screen.show(`\n${notice}\n`)
     this.#reader.prompt()
   }
 
@@ -106,6 +114,10 @@ class Screen extends Writable {
   /** Unseen text has one endless row: nothing of the answer is taken for a row of the line and wiped away. */
   get columns(): number {
     return this.isMuted ? Infinity : (this.#target.columns ?? 80)
+  }
+
+  show(text: string): void {
+    this.#target.write(text)
   }
 
   override _write(chunk: string | Uint8Array, _: BufferEncoding, done: (error?: Error | null) => void): void {
