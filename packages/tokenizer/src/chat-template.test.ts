@@ -113,6 +113,11 @@ describe('hostile templates', () => {
     ['steps', 'a doubled string', grow(60)],
     ['steps', 'many ranges', '{% for i in range(20000) %}{% for j in range(20000) %}{% endfor %}{% endfor %}'],
     ['steps', 'nested loops', `${'{% for i in range(1000) %}'.repeat(5)}x${'{% endfor %}'.repeat(5)}`],
+    [
+      'steps',
+      'loops around nothing',
+      '{% set x = range(1000) %}{% for i in range(1000) %}{% for j in x %}{% endfor %}{% endfor %}',
+    ],
     ['length', 'output', `${grown}{% for i in range(300) %}{{ ns.s }}{% endfor %}`],
     ['length', 'replace', `${grown}{{ ns.s.replace('a', ns.s) | length }}`],
     ['length', 'replace as filter', `${grown}{{ ns.s | replace('a', ns.s) }}`],

@@ -72,7 +72,7 @@ function readAddedTokens(root: FieldReader): AddedToken[] {
   return root.array('added_tokens').map((value, index) => {
     const fields = FieldReader.of(value, `added_tokens[${index}]`)
     const special = fields.boolean('special', false)
-    return {
+    const token = {
       id: fields.integer('id', { min: 0, max: 2 ** 32 - 1 }),
       content: fields.string('content'),
       single_word: fields.boolean('single_word', false),
@@ -81,6 +81,11 @@ function readAddedTokens(root: FieldReader): AddedToken[] {
       normalized: fields.boolean('normalized', !special),
       special,
     }
+    // It would be text or not depending on its neighbours, so that nobody could tell whose it is.
+    if (token.single_word && isControlToken(token)) {
+      throw unsupported(`added_tokens[${index}].single_word`, 'true', ['false for control tokens'])
+    }
+    return token
   })
 }
 

@@ -101,6 +101,7 @@ describe('a hostile tokenizer.json is refused', () => {
     ['UNSUPPORTED', 'a character map', (j) => (j.normalizer = { type: 'Precompiled', precompiled_charsmap: 'AAAA' })],
     ['UNSUPPORTED', 'a word prefix', (j) => (j.model.continuing_subword_prefix = '##########')],
     ['UNSUPPORTED', 'another model', (j) => (j.model.type = 'Unigram')],
+    ['UNSUPPORTED', 'a control token that is no part of a word', (j) => (j.added_tokens[0].single_word = true)],
     ['UNSUPPORTED', 'dropout', (j) => (j.model.dropout = 0.5)],
     ['UNSUPPORTED', 'byte fallback without byte tokens', (j) => (j.model.byte_fallback = true)],
     ['UNSUPPORTED', 'another pre-tokenizer', (j) => (j.pre_tokenizer = { type: 'BertPreTokenizer' })],

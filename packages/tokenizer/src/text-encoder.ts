@@ -73,9 +73,9 @@ export class VocabularyEncoder {
   /**
    * Encodes text whose control tokens are parsed, but for those that `mark` breaks; the marks are taken out.
    *
-   * @param text the text without marks, to which the offsets refer
+   * Offsets refer to the text without marks.
    */
-  async encodeMarked(marked: string, mark: string, text: string, withOffsets: boolean): Promise<TextEncoding> {
+  async encodeMarked(marked: string, mark: string, withOffsets: boolean): Promise<TextEncoding> {
     if (!marked.includes(mark)) return encodeWith(this.native, toWellFormed(marked), { withOffsets })
     const { native, names } = this.guard()
     let renamed = ''
@@ -96,7 +96,7 @@ export class VocabularyEncoder {
     renamed += marked.slice(from)
     const encoding = await encodeWith(native, toWellFormed(renamed), { withOffsets })
     if (!encoding.offsets) return encoding
-    return { ids: encoding.ids, offsets: encoding.offsets.map((at) => mapPosition(stops, at, text.length)) }
+    return { ids: encoding.ids, offsets: encoding.offsets.map((at) => mapPosition(stops, at)) }
   }
 
   private mayHoldControlTokens(text: string): boolean {
@@ -146,7 +146,7 @@ function escapePattern(text: string): string {
   return text.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&')
 }
 
-function mapPosition(stops: readonly { renamed: number; plain: number }[], at: number, length: number): number {
+function mapPosition(stops: readonly { renamed: number; plain: number }[], at: number): number {
   let low = 0
   let high = stops.length - 1
   while (low < high) {
@@ -155,6 +155,5 @@ function mapPosition(stops: readonly { renamed: number; plain: number }[], at: n
     else high = middle - 1
   }
   const stop = stops[low]!
-  const limit = stops[low + 1]?.plain ?? length
-  return Math.min(stop.plain + at - stop.renamed, limit)
+  return stop.plain + at - stop.renamed
 }

@@ -161,7 +161,7 @@ export class Tokenizer {
         'A message holds the text of a control token, and the chat template treats it in a special way: it cannot be told whose it is. Remove it from the message, or trust it with parseSpecialTokens: true.',
       )
     }
-    return { text, ...(await this.encoder.encodeMarked(marked, mark, text, withOffsets)) }
+    return { text, ...(await this.encoder.encodeMarked(marked, mark, withOffsets)) }
   }
 
   /**
