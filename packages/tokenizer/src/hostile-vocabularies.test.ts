@@ -228,6 +228,17 @@ describe('a hostile tokenizer.json is refused', () => {
     expect([...(await tokenizer.encode('BAB')).ids]).toEqual([1, 2])
   })
 
+  it('looks for special tokens in the text as it was given, unless the file says otherwise', async () => {
+    const tokenizer = createTokenizer({
+      tokenizer: small((json) => {
+        json.normalizer = { type: 'Lowercase' }
+        json.added_tokens = [{ id: 3, content: 'BA', special: true }]
+      }),
+    })
+    const ids = async (text: string) => [...(await tokenizer.encode(text, { parseSpecialTokens: true })).ids]
+    expect([await ids('BA'), await ids('ba')]).toEqual([[3], [1, 0]])
+  })
+
   it('strips at most one space, or none', async () => {
     const decoded = (change: (json: Json) => void) =>
       createTokenizer({ tokenizer: smallFallback(change) }).decode([259, 259])
