@@ -2,6 +2,8 @@
 
 #include <thread>
 
+#include "../cpu/kernels.h"
+
 #if defined(__linux__)
 #include <sched.h>
 #endif
@@ -21,6 +23,7 @@ std::int32_t processor_features(const char **features) {
   if (__builtin_cpu_supports("avx512vnni")) features[count++] = "avx512vnni";
 #elif defined(__aarch64__)
   features[count++] = "neon";
+  if (has_dotprod()) features[count++] = "dotprod";
 #else
   (void)features;
 #endif

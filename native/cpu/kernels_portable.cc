@@ -1,16 +1,10 @@
 #include "kernels.h"
 #include "vec8_portable.h"
-// The order matters: what follows is written in terms of Vec8.
-#include "functions.h"
-#include "elementwise.h"
-#include "moves.h"
-#include "choice.h"
-#include "gumbel.h"
-#include "attention.h"
-#include "quantize.h"
+#include "row_stages.h"
 #include "linear_quantized_portable.h"
-#include "linear_float.h"
-#include "linear.h"
 #include "stages.h"
 
-const hass_cpu_kernels hass::portable_kernels = {"portable", HASS_CPU_STAGES};
+namespace hass {
+static const hass_cpu_kernels table = {"portable", HASS_CPU_STAGES};
+const hass_cpu_kernels *const portable_kernels = &table;
+}  // namespace hass

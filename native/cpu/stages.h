@@ -1,5 +1,8 @@
-// The table of one instruction set. Included last, in each kernels_*.cc.
+// The table of one instruction set. Included last in each kernels_*.cc, after the quantized panels of linear.h.
 #pragma once
+
+#include "linear_float.h"
+#include "linear.h"
 
 #define HASS_CPU_STAGES                                                                                   \
   {                                                                                                       \

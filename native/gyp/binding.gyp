@@ -6,6 +6,7 @@
     'kernel_flags': ['-std=c++17', '-O3', '-ffp-contract=off', '-fno-exceptions', '-fno-rtti', '-fvisibility=hidden', '-Wall', '-Wextra'],
     'host_flags': ['-std=c++17', '-O2', '-ffp-contract=off', '-fexceptions', '-fvisibility=hidden', '-Wall', '-Wextra'],
     'sources_of': '<(module_root_dir)/sources.mjs',
+    'flags_of': '<(module_root_dir)/instruction-sets.mjs',
   },
   'target_defaults': {
     'xcode_settings': {
@@ -23,23 +24,31 @@
       'xcode_settings': {'OTHER_CPLUSPLUSFLAGS': ['<@(kernel_flags)']},
     },
     {
-      # Instruction sets beyond the base are asked for file by file; which is taken is decided at run time.
+      # Instruction sets beyond the base are asked for file by file; which is taken is decided at run time. Where the
+      # architecture is another, or the compiler does not know them, a file gives an empty table.
       'target_name': 'kernels_avx2',
       'type': 'static_library',
-      'sources': [],
-      'conditions': [
-        ['target_arch=="x64"', {
-          'sources': ['<!@(node <(sources_of) avx2)'],
-          'cflags_cc': ['<@(kernel_flags)', '-mavx2', '-mfma', '-mf16c'],
-          'xcode_settings': {'OTHER_CPLUSPLUSFLAGS': ['<@(kernel_flags)', '-mavx2', '-mfma', '-mf16c']},
-        }, {
-          'type': 'none',
-        }],
-      ],
+      'sources': ['<!@(node <(sources_of) avx2)'],
+      'cflags_cc': ['<@(kernel_flags)', '<!@(node <(flags_of) avx2 <(target_arch))'],
+      'xcode_settings': {'OTHER_CPLUSPLUSFLAGS': ['<@(kernel_flags)', '<!@(node <(flags_of) avx2 <(target_arch))']},
+    },
+    {
+      'target_name': 'kernels_avx512',
+      'type': 'static_library',
+      'sources': ['<!@(node <(sources_of) avx512)'],
+      'cflags_cc': ['<@(kernel_flags)', '<!@(node <(flags_of) avx512 <(target_arch))'],
+      'xcode_settings': {'OTHER_CPLUSPLUSFLAGS': ['<@(kernel_flags)', '<!@(node <(flags_of) avx512 <(target_arch))']},
+    },
+    {
+      'target_name': 'kernels_dotprod',
+      'type': 'static_library',
+      'sources': ['<!@(node <(sources_of) dotprod)'],
+      'cflags_cc': ['<@(kernel_flags)', '<!@(node <(flags_of) dotprod <(target_arch))'],
+      'xcode_settings': {'OTHER_CPLUSPLUSFLAGS': ['<@(kernel_flags)', '<!@(node <(flags_of) dotprod <(target_arch))']},
     },
     {
       'target_name': 'hass',
-      'dependencies': ['kernels', 'kernels_avx2'],
+      'dependencies': ['kernels', 'kernels_avx2', 'kernels_avx512', 'kernels_dotprod'],
       'sources': ['<!@(node <(sources_of) host)'],
       'cflags_cc': ['<@(host_flags)'],
       'xcode_settings': {'OTHER_CPLUSPLUSFLAGS': ['<@(host_flags)']},

@@ -1,10 +1,9 @@
 // The source files of one part of the addon, for binding.gyp and the sanitizer builds: `node sources.mjs PART`.
 import { readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { instructionSets } from './instruction-sets.mjs'
 
 const root = fileURLToPath(new URL('../', import.meta.url))
-/** Files that are compiled with flags of their own, by instruction set. */
-const isaOf = { avx2: /_avx2\.cc$/ }
 
 function filesIn(folder) {
   return readdirSync(`${root}${folder}`)
@@ -13,15 +12,20 @@ function filesIn(folder) {
     .map((name) => `${folder}/${name}`)
 }
 
-const isSpecial = (file) => Object.values(isaOf).some((pattern) => pattern.test(file))
+/** Files with flags of their own, by instruction set. */
+const special = Object.fromEntries(Object.keys(instructionSets).map((name) => [name, `cpu/kernels_${name}.cc`]))
 
-/** Paths relative to the package, by part: `kernels`, `avx2`, `runtime`, `host` (runtime and binding). */
+/**
+ * Paths relative to the package, by part: `cpu`, of which `kernels` takes the common flags and each instruction set its
+ * own; `runtime`; `host` (runtime and binding).
+ */
 export function sourcesOf(part) {
+  if (part in special) return [special[part]]
   switch (part) {
+    case 'cpu':
+      return filesIn('cpu')
     case 'kernels':
-      return filesIn('cpu').filter((file) => !isSpecial(file))
-    case 'avx2':
-      return filesIn('cpu').filter((file) => isaOf.avx2.test(file))
+      return filesIn('cpu').filter((file) => !Object.values(special).includes(file))
     case 'runtime':
       return filesIn('runtime')
     case 'host':

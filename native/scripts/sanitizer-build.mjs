@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, statSyn
 import { availableParallelism } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { flagsOf } from '../gyp/instruction-sets.mjs'
 import { sourcesOf } from '../gyp/sources.mjs'
 
 export const root = join(dirname(fileURLToPath(import.meta.url)), '..')
@@ -49,10 +50,7 @@ function nodeHeaders() {
 }
 
 const plain = (files, ...flags) => files.map((file) => ({ file, flags }))
-const kernels = () => [
-  ...plain(sourcesOf('kernels')),
-  ...(process.arch === 'x64' ? plain(sourcesOf('avx2'), '-mavx2', '-mfma', '-mf16c') : []),
-]
+const kernels = () => sourcesOf('cpu').map((file) => ({ file, flags: flagsOf(file, { compiler }) }))
 
 /** Builds what drives the C ABI without Node; returns its path. */
 export function buildTests(mode) {

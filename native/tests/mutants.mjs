@@ -1,6 +1,6 @@
 /**
  * Faults that the tests must notice: each is one edit of a kernel source (or one compiler flag), and the test program
- * that has to fail with it.
+ * that has to fail with it. `on`: the platform whose kernels have the fault, by default this processor.
  */
 export const mutants = [
   {
@@ -11,9 +11,15 @@ export const mutants = [
   },
   {
     name: 'four rows multiply in another order than one',
-    file: 'linear_quantized_avx2.h',
-    from: '(scale * splat(blocks[r]->scales[p])) * to_float(widen_sums(sums[r], 1))',
-    to: '(rows == 4 ? scale * (splat(blocks[r]->scales[p]) * to_float(widen_sums(sums[r], 1)) ) : (scale * splat(blocks[r]->scales[p])) * to_float(widen_sums(sums[r], 1)))',
+    file: 'linear_quantized_tiles.h',
+    from: `blocks, products);
+      for (int r = 0; r < rows; ++r) totals[r] = totals[r] + (scale * splat(blocks[r]->scales[p])) * products[r];
+    }
+    const Vec8 minimum`,
+    to: `blocks, products);
+      for (int r = 0; r < rows; ++r) totals[r] = totals[r] + (rows == 4 ? scale * (splat(blocks[r]->scales[p]) * products[r]) : (scale * splat(blocks[r]->scales[p])) * products[r]);
+    }
+    const Vec8 minimum`,
     caughtBy: 'exactness',
   },
   {
@@ -70,8 +76,8 @@ export const mutants = [
   {
     name: 'the high nibbles of 8-bit weights weigh half',
     file: 'linear_quantized_avx2.h',
-    from: 'widen_sums(high[r], 16)',
-    to: 'widen_sums(high[r], 8)',
+    from: 'widen_sums(high_sums[r], 16)',
+    to: 'widen_sums(high_sums[r], 8)',
     caughtBy: 'exactness',
   },
   {
@@ -136,5 +142,51 @@ export const mutants = [
     from: 'std::uint8_t &byte = plane[nibble_offset(output, element)];',
     to: 'std::uint8_t &byte = plane[nibble_offset(output ^ 1, element)];',
     caughtBy: 'packing',
+  },
+  {
+    name: 'VNNI products of high nibbles take the low integers',
+    on: 'simde',
+    file: 'linear_quantized_avx512.h',
+    from: '_mm256_srli_epi16(bytes, 4), low_mask), 2 * v + 1,',
+    to: '_mm256_srli_epi16(bytes, 4), low_mask), 2 * v,',
+    caughtBy: 'exactness',
+  },
+  {
+    name: 'VNNI bytes lose the offset of 128',
+    on: 'simde',
+    file: 'linear_quantized_avx512.h',
+    from: '_mm256_set1_epi32(blocks[r]->offsets[part])',
+    to: '_mm256_setzero_si256()',
+    caughtBy: 'exactness',
+  },
+  {
+    name: 'float sums contracted into fused multiply-adds on AArch64',
+    on: 'aarch64',
+    flags: { '-ffp-contract=off': '-ffp-contract=fast', '-O1': '-O2' },
+    caughtBy: 'exactness',
+  },
+  {
+    name: 'NEON adds a vector of lanes in another order',
+    on: 'aarch64',
+    file: 'vec8_neon.h',
+    from: 'return vget_lane_f32(two, 0) + vget_lane_f32(two, 1);',
+    to: 'return (vgetq_lane_f32(four, 0) + vgetq_lane_f32(four, 1)) + (vgetq_lane_f32(four, 2) + vgetq_lane_f32(four, 3));',
+    caughtBy: 'exactness',
+  },
+  {
+    name: 'a NaN wins a NEON maximum',
+    on: 'aarch64',
+    file: 'vec8_neon.h',
+    from: 'return select(greater(a, best), a, best);',
+    to: 'return {vmaxq_f32(a.low, best.low), vmaxq_f32(a.high, best.high)};',
+    caughtBy: 'exactness',
+  },
+  {
+    name: 'bytes for NEON are joined the wrong way round',
+    on: 'aarch64',
+    file: 'neon_weights.h',
+    from: 'vsriq_n_u8(high, low, 4)',
+    to: 'vsriq_n_u8(low, high, 4)',
+    caughtBy: 'exactness',
   },
 ]

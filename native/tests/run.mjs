@@ -3,7 +3,9 @@
  *
  *   node run.mjs              exactness, accuracy and packing
  *   node run.mjs --sanitize   the same with AddressSanitizer and UndefinedBehaviorSanitizer
- *   node run.mjs --mutants    each planted fault must be noticed
+ *   node run.mjs --simde      the same with the AVX-512 kernels, emulated by SIMDe
+ *   node run.mjs --aarch64    the same built for AArch64, on processors that QEMU emulates
+ *   node run.mjs --mutants    each planted fault must be noticed; with --simde or --aarch64, those of their kernels
  *   --rounds N                random rounds of the exactness test
  *   --mutant TEXT             only mutants with this in their name
  */
@@ -14,17 +16,18 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs, promisify } from 'node:util'
 import { mutants } from './mutants.mjs'
+import { platforms } from './platforms.mjs'
 
 const native = dirname(dirname(fileURLToPath(import.meta.url)))
-const compiler = process.env.CXX ?? 'g++'
 const programs = ['exactness', 'accuracy', 'packing']
 const flags = ['-std=c++17', '-g', '-ffp-contract=off', '-fno-rtti', '-Wall', '-Wextra', '-Werror']
-const isaFlags = { avx2: ['-mavx2', '-mfma', '-mf16c'] }
 const sanitizers = ['-fsanitize=address,undefined', '-fno-sanitize-recover=all', '-fno-omit-frame-pointer']
 
 const { values: options } = parseArgs({
   options: {
     sanitize: { type: 'boolean', default: false },
+    simde: { type: 'boolean', default: false },
+    aarch64: { type: 'boolean', default: false },
     mutants: { type: 'boolean', default: false },
     mutant: { type: 'string', default: '' },
     rounds: { type: 'string' },
@@ -32,12 +35,14 @@ const { values: options } = parseArgs({
 })
 
 const run = promisify(execFile)
+const here = options.simde ? 'simde' : options.aarch64 ? 'aarch64' : 'native'
+const platform = platforms[here]
 
 function sourcesIn(folder) {
   return readdirSync(join(native, folder))
     .filter((name) => name.endsWith('.cc'))
-    .filter((name) => process.arch === 'x64' || !name.endsWith('_avx2.cc'))
-    .map((name) => join(folder, name))
+    .map((name) => `${folder}/${name}`)
+    .map((source) => platform.replaced[source] ?? source)
 }
 
 async function inParallel(tasks) {
@@ -52,43 +57,63 @@ async function inParallel(tasks) {
 async function compile(root, out, sources, extraFlags) {
   await inParallel(
     sources.map((source) => async () => {
-      const isa = /_(avx2)\.cc$/.exec(source)?.[1]
-      const arguments_ = [...extraFlags, ...(isa ? isaFlags[isa] : []), '-c', join(root, source)]
-      await run(compiler, [...arguments_, '-o', objectOf(out, source)])
+      const all = [...extraFlags, ...platform.flagsOf(source), '-c', join(root, source)]
+      await run(platform.compiler, [...all, '-o', objectOf(out, source)], { cwd: native })
     }),
   )
 }
 
 const objectOf = (out, source) => join(out, `${source.replaceAll(/[\\/]/g, '_')}.o`)
 
-/** Links one program of the objects in `out`, runs it; its exit code and output. */
-async function runProgram(out, program, extraFlags, commandLine) {
-  const others = programs.filter((name) => name !== program).map((name) => join('tests', `${name}.cc`))
+/** Links one program of the objects in `out`; returns its path. */
+async function link(out, program, extraFlags) {
+  const others = programs.filter((name) => name !== program).map((name) => `tests/${name}.cc`)
   const objects = [...sourcesIn('cpu'), ...sourcesIn('tests')]
     .filter((source) => !others.includes(source))
     .map((source) => objectOf(out, source))
   const binary = join(out, program)
-  await run(compiler, [...extraFlags, ...objects, '-o', binary])
+  await run(platform.compiler, [...extraFlags, ...platform.linkFlags, ...objects, '-o', binary])
+  return binary
+}
+
+/** Runs a program on one of the platform's processors; its exit code and output. */
+async function execute(binary, { command }, commandLine) {
+  const [first, ...rest] = [...command, binary, ...commandLine]
   try {
-    const { stdout } = await run(binary, commandLine, { maxBuffer: 1 << 24 })
+    const { stdout } = await run(first, rest, { maxBuffer: 1 << 24 })
     return { code: 0, output: stdout }
   } catch (error) {
     return { code: error.code ?? 1, output: `${error.stdout}${error.stderr}` }
   }
 }
 
+/** Whether the kernels that the processor should have are those that were tested. */
+function hasExpectedSets({ expects }, output) {
+  const found = [...output.matchAll(/^instruction set (\S+)$/gm)].map((match) => match[1])
+  if (!expects || expects.join() === found.join()) return true
+  console.log(`FAILED: the instruction sets are ${found.join(', ')}, not ${expects.join(', ')}`)
+  return false
+}
+
 async function runTests(out) {
   const all = [...flags, ...(options.sanitize ? ['-O1', ...sanitizers] : ['-O3'])]
+  const rounds = options.rounds ?? (options.sanitize ? '12' : `${platform.rounds}`)
   await compile(native, out, [...sourcesIn('cpu'), ...sourcesIn('tests')], all)
-  let failures = 0
+  let passed = 0
+  let failed = 0
   for (const program of programs) {
-    const rounds = options.rounds ?? (options.sanitize ? '12' : '90')
-    const { code, output } = await runProgram(out, program, all, program === 'exactness' ? [rounds] : [])
-    process.stdout.write(output)
-    if (code !== 0) failures += 1
+    const binary = await link(out, program, all)
+    for (const processor of platform.processors) {
+      console.log(`${program} on ${processor.name}`)
+      const isExactness = program === 'exactness'
+      const { code, output } = await execute(binary, processor, isExactness ? [rounds] : [])
+      process.stdout.write(output)
+      if (code === 0 && (!isExactness || hasExpectedSets(processor, output))) passed += 1
+      else failed += 1
+    }
   }
-  console.log(`${programs.length - failures} passed, ${failures} failed`)
-  return failures
+  console.log(`${passed} passed, ${failed} failed`)
+  return failed
 }
 
 function edit(tree, mutant) {
@@ -104,10 +129,10 @@ function edit(tree, mutant) {
 
 async function runMutants(out) {
   const base = [...flags.filter((flag) => flag !== '-Werror'), '-O1', '-w']
-  const chosen = mutants.filter((mutant) => mutant.name.includes(options.mutant))
+  const chosen = mutants.filter(({ name, on = 'native' }) => on === here && name.includes(options.mutant))
   await compile(native, out, [...sourcesIn('cpu'), ...sourcesIn('tests')], base)
   for (const program of programs) {
-    const { code, output } = await runProgram(out, program, base, [])
+    const { code, output } = await execute(await link(out, program, base), platform.processors[0], [])
     if (code !== 0) throw new Error(`${program} fails without a mutation:\n${output}`)
   }
   let missed = 0
@@ -115,10 +140,11 @@ async function runMutants(out) {
     const tree = join(out, 'tree')
     cpSync(join(native, 'cpu'), join(tree, 'cpu'), { recursive: true })
     cpSync(join(native, 'include'), join(tree, 'include'), { recursive: true })
+    cpSync(join(native, 'tests', 'simde'), join(tree, 'tests', 'simde'), { recursive: true })
     edit(tree, mutant)
     const mutantFlags = base.map((flag) => mutant.flags?.[flag] ?? flag)
     await compile(tree, out, sourcesIn('cpu'), mutantFlags)
-    const { code } = await runProgram(out, mutant.caughtBy, base, [])
+    const { code } = await execute(await link(out, mutant.caughtBy, base), platform.processors[0], [])
     console.log(`${code === 0 ? 'MISSED' : 'caught'} by ${mutant.caughtBy}: ${mutant.name}`)
     if (code === 0) missed += 1
     rmSync(tree, { recursive: true })
@@ -127,6 +153,11 @@ async function runMutants(out) {
   return chosen.length === 0 ? 1 : missed
 }
 
+const missing = platform.missing()
+if (missing) {
+  console.error(`These tests need ${missing}.`)
+  process.exit(2)
+}
 const out = mkdtempSync(join(tmpdir(), 'hass-kernels-'))
 try {
   process.exitCode = (await (options.mutants ? runMutants(out) : runTests(out))) === 0 ? 0 : 1

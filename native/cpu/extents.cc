@@ -1,33 +1,10 @@
-// Which kernels, how many units, how much scratch memory, how long.
-#include <cstring>
-
-#include "kernels.h"
+// How many units a stage has, how much scratch memory it takes, how long.
 #include "layout.h"
+#include "ops.h"
 #include "units.h"
 
 namespace hass {
 namespace {
-
-struct Candidate {
-  const hass_cpu_kernels *kernels;
-  bool (*is_supported)();
-};
-
-bool always() { return true; }
-
-#ifdef HASS_CPU_HAS_AVX2
-bool has_avx2() {
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
-}
-#endif
-
-// The best last.
-const Candidate candidates[] = {
-    {&portable_kernels, always},
-#ifdef HASS_CPU_HAS_AVX2
-    {&avx2_kernels, has_avx2},
-#endif
-};
 
 std::int64_t blocks_of(std::int64_t size, std::int64_t block) { return (size + block - 1) / block; }
 
@@ -59,26 +36,6 @@ double attention_cost(const hass_cpu_attention_args &a) {
 
 }  // namespace
 }  // namespace hass
-
-int32_t hass_cpu_isa_names(const char **names, int32_t capacity) {
-  int32_t count = 0;
-  for (const hass::Candidate &candidate : hass::candidates) {
-    if (!candidate.is_supported()) continue;
-    if (count < capacity) names[count] = candidate.kernels->isa;
-    ++count;
-  }
-  return count;
-}
-
-const hass_cpu_kernels *hass_cpu_select(const char *isa) {
-  const bool is_any = !isa || std::strcmp(isa, "auto") == 0;
-  const hass_cpu_kernels *result = nullptr;
-  for (const hass::Candidate &candidate : hass::candidates) {
-    if (!is_any && std::strcmp(isa, candidate.kernels->isa) != 0) continue;
-    if (candidate.is_supported()) result = candidate.kernels;
-  }
-  return result;
-}
 
 int64_t hass_cpu_units(hass_cpu_stage stage, const void *args) {
   using namespace hass;
