@@ -4,12 +4,8 @@ import { addChat } from './commands/chat.js'
 import { addDoctor } from './commands/doctor.js'
 import { addGenerate } from './commands/generate.js'
 import { addInspect } from './commands/inspect.js'
+import type { Outcome } from './outcome.js'
 import type { Terminal } from './terminal.js'
-
-/** How a command ended that did not throw. */
-export interface Outcome {
-  status: number
-}
 
 /** The commands of `hass`. Parsing throws a CommanderError for wrong usage, and for `--help` one of exit code 0. */
 export function createProgram(terminal: Terminal, outcome: Outcome): Command {

@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { modelPath } from '@hass-engine/smollm2-135m-instruct'
 import { writeSafetensors } from '@hass-engine/weights'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { goldenPath } from '../../../test/support/golden.js'
+import { createModelFolder, goldenHeads, targetOf } from '../../engine/src/testing/tiny-models.js'
 import { runCli } from './run-cli.js'
 import { createMemoryTerminal, type MemoryTerminalOptions } from './testing/memory-terminal.js'
 
@@ -129,45 +131,98 @@ describe('inspect', () => {
 })
 
 describe('generate', () => {
-  const question = 'Which planet is called the red planet?'
+  const head = goldenHeads[0]!
+  let model: Awaited<ReturnType<typeof createModelFolder>>
+  beforeAll(async () => {
+    model = await createModelFolder(targetOf(head))
+    vi.stubEnv('XDG_CACHE_HOME', folder)
+  })
+  afterAll(async () => {
+    vi.unstubAllEnvs()
+    await model.dispose()
+  })
 
-  it('answers an argument, a file and a pipe alike', async () => {
+  interface Printed {
+    readonly text: string
+    readonly tokens: readonly number[]
+    readonly seed: string
+    readonly usage: { readonly promptTokens: number; readonly completionTokens: number }
+    readonly speculation: { readonly targetCalls: number; readonly drafted: number }
+    readonly logProbs?: readonly unknown[]
+  }
+
+  const generate = (args: readonly string[], options?: MemoryTerminalOptions) =>
+    run(['generate', '--model', model.path, '-n', '12', ...args], options)
+
+  async function generateJson(...args: string[]): Promise<Printed> {
+    const { status, output, errors } = await generate(['--json', ...args])
+    expect([status, errors]).toEqual([0, ''])
+    return JSON.parse(output) as Printed
+  }
+
+  it('answers an argument, a flag, a file and a pipe alike', async () => {
     const file = join(folder, 'question.txt')
-    await writeFile(file, question)
-    const argument = await run(['generate', '-n', '12', question])
-    expect(argument).toMatchObject({ status: 0, errors: '' })
-    expect(argument.output).toMatch(/^\S.*\n$/)
-    expect(await run(['generate', '-n', '12', '--file', file])).toEqual(argument)
-    expect(await run(['generate', '-n', '12'], { input: question })).toEqual(argument)
-    expect(await run(['generate', '-n', '12', '--prompt', question])).toEqual(argument)
+    await writeFile(file, 'a question')
+    const { tokens, usage } = await generateJson('a question')
+    expect(await generateJson('--prompt', 'a question')).toMatchObject({ tokens, usage })
+    expect(await generateJson('--file', file)).toMatchObject({ tokens, usage })
+    const piped = await generate(['--json'], { input: 'a question' })
+    expect(JSON.parse(piped.output)).toMatchObject({ tokens, usage })
+    expect((await generateJson('a longer question')).usage.promptTokens).toBeGreaterThan(usage.promptTokens)
   })
 
-  it('prints one JSON object, its text that of the plain output, its seed good for the same text again', async () => {
-    const args = ['generate', '-n', '12', '--temperature', '1', '--draft', 'ngram', question]
-    const first = JSON.parse((await run([...args, '--json', '--top-log-probs', '1'])).output) as {
-      text: string
-      tokens: number[]
-      seed: string
-      logProbs: unknown[]
-    }
-    expect(first).toMatchObject({ usage: { completionTokens: first.tokens.length }, speculation: {}, timings: {} })
-    expect(first.logProbs).toHaveLength(first.tokens.length)
-    const again = await run([...args, '--seed', first.seed, '--plain'])
-    expect(again.output.trimEnd()).toBe(first.text.trimEnd())
+  it('prints the text alone, with a line break at its end', async () => {
+    const { text } = await generateJson('a question')
+    const output = text.endsWith('\n') ? text : `${text}\n`
+    expect(await generate(['a question'])).toEqual({ status: 0, output, errors: '' })
   })
 
-  it('continues a raw prompt without a template', async () => {
-    const args = ['generate', '--raw', '--json', '-n', '4', '1, 2, 3, 4,']
-    const { usage } = JSON.parse((await run(args)).output) as { usage: { promptTokens: number } }
-    const templated = JSON.parse((await run(args.filter((arg) => arg !== '--raw'))).output) as typeof usage & {
-      usage: { promptTokens: number }
-    }
-    expect(usage.promptTokens).toBeLessThan(templated.usage.promptTokens)
+  it('prints tokens, usage, seed and log-probabilities', async () => {
+    const printed = await generateJson('--temperature', '1', '--top-log-probs', '2', 'a question')
+    expect(printed.usage.completionTokens).toBe(printed.tokens.length)
+    expect(printed.logProbs).toHaveLength(printed.tokens.length)
+    const again = await generateJson('--temperature', '1', '--seed', printed.seed, 'a question')
+    expect(again.tokens).toEqual(printed.tokens)
+    expect(again.seed).toBe(printed.seed)
+  })
+
+  it('has the same text with a head, with n-grams and plainly', async () => {
+    const flags = ['--temperature', '0.7', '--seed', '5', 'a question a question']
+    const plain = await generateJson('--draft', 'none', ...flags)
+    const drafted = await generateJson('--draft', goldenPath('heads', head), ...flags)
+    expect(drafted.tokens).toEqual(plain.tokens)
+    expect((await generateJson('--draft', 'ngram', ...flags)).tokens).toEqual(plain.tokens)
+    const off = await generateJson('--draft', goldenPath('heads', head), '--plain', ...flags)
+    expect([off.tokens, off.speculation.drafted]).toEqual([plain.tokens, 0])
+  })
+
+  it('continues a raw prompt without a template, and puts a system message before the prompt', async () => {
+    const raw = await generateJson('--raw', 'ab')
+    const templated = await generateJson('ab')
+    const instructed = await generateJson('--system', 'c', 'ab')
+    expect(raw.usage.promptTokens).toBeLessThan(templated.usage.promptTokens)
+    expect(templated.usage.promptTokens).toBeLessThan(instructed.usage.promptTokens)
+  })
+
+  it('shows a person what it took', async () => {
+    const { output, errors } = await generate(['a question'], { input: '', isTTY: true })
+    expect(output).not.toBe('')
+    expect(errors).toMatch(/tokens\/s · τ 1\.00 · \d+ tokens · first after/)
   })
 
   it('refuses what the engine refuses', async () => {
-    const { status, errors } = await run(['generate', '--temperature', '-1', 'x'])
+    const { status, errors } = await generate(['--temperature', '-1', 'x'])
     expect(status).toBe(1)
     expect(errors).toMatch(/^HASS_ERR_INVALID_ARGUMENT: temperature is .*\n$/)
+  })
+
+  it('chats with a pipe, and shows the tree where it drafted one', async () => {
+    const { status, output, errors } = await run(
+      ['chat', '--model', model.path, '--draft', goldenPath('heads', head), '-n', '12'],
+      { input: 'a question\n/tree\n' },
+    )
+    expect(status).toBe(0)
+    expect(output).not.toBe('')
+    expect(errors).toMatch(/└─ "|Nothing has been drafted yet/)
   })
 })

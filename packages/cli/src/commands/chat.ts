@@ -3,7 +3,7 @@ import { ChatSession } from '../chat/chat-session.js'
 import { historyPath, readHistory } from '../chat/history.js'
 import { modelName, openEngine } from '../open-engine.js'
 import { addModelFlags, addSamplingFlags, generateOptions, type ModelFlags, type SamplingFlags } from '../options.js'
-import type { Outcome } from '../program.js'
+import type { Outcome } from '../outcome.js'
 import type { Terminal } from '../terminal.js'
 
 interface ChatFlags extends ModelFlags, SamplingFlags {
