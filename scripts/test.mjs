@@ -1,5 +1,6 @@
 // `npm test`: sets up, builds, then checks and tests everything; ends with one line of counts.
 //   --only golden    the suites over the oracle data alone (HASS_GOLDEN_DIR points them elsewhere)
+//   --only laws      speculative against plain decoding, bit for bit, and what breaks it
 //   --only long      what is too slow for every day
 //   --only checks    format, types, unused code, imports, package contents, READMEs, examples
 import { mkdirSync, readFileSync, rmSync } from 'node:fs'
@@ -7,7 +8,7 @@ import { join } from 'node:path'
 import { bootstrap, root, run, say } from './bootstrap.mjs'
 import { workspaceChecks } from './checks.mjs'
 
-const scopes = { all: undefined, golden: ['golden'], long: [], checks: undefined }
+const scopes = { all: undefined, golden: ['golden'], laws: ['test/laws'], long: [], checks: undefined }
 const only = process.argv.includes('--only') ? process.argv[process.argv.indexOf('--only') + 1] : 'all'
 if (!(only in scopes)) {
   console.error(`--only ${only} is unknown; it may be ${Object.keys(scopes).join(', ')}.`)

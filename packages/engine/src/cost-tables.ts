@@ -59,14 +59,15 @@ export async function measureCostTables(
     const chain = Int32Array.from(context, (_, row) => row - 1)
     const [output] = await target.forward([{ sequence, tokens: context, parents: chain, logits: 'none' }], options)
     sequence.commit(context.map((_, row) => row))
-    // What a feature holds costs nothing: one serves all rows.
-    const feature = await output!.features.read(length - 1)
-    const features = { rows: 1, hiddenSize: target.hiddenSize, read: () => feature.slice() }
-    const begin = (branch: ModelSequence, tokens: Uint32Array) => {
-      const featureRows = new Uint32Array(tokens.length)
+    // Copies: the outputs are gone with the sequence's next step.
+    const copies = await Promise.all(Array.from(context, (_, row) => output!.features.read(row)))
+    const features = { rows: length, hiddenSize: target.hiddenSize, read: (row: number) => copies[row]!.slice() }
+    const begin = (branch: ModelSequence, end: number) => {
+      const tokens = context.subarray(branch.length + 1, end)
+      const featureRows = Array.from(tokens, (_, i) => branch.length + i)
       return draft.begin([{ sequence: branch, tokens, features, featureRows, width: 1 }], options)
     }
-    await begin(base, context.subarray(1, length - 1))
+    await begin(base, length - 1)
     const verify = await measureCurve(async (count) => {
       const tokens = inventTokens(count, target.vocabSize)
       const parents = Int32Array.from(tokens, (_, row) => (row === 0 ? -1 : 0))
@@ -78,7 +79,7 @@ export async function measureCostTables(
     const drafting = await measureCurve(async (count) => {
       const branch = base.fork?.({ length: base.length }) ?? draft.createSequence()
       try {
-        await begin(branch, context.subarray(branch.length + 1))
+        await begin(branch, length)
         const frontier = { tokens: inventTokens(count, target.vocabSize), parents: new Uint32Array(count) }
         return await time(() => draft.extend([{ sequence: branch, frontier }], options))
       } finally {

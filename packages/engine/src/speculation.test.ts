@@ -1,10 +1,17 @@
-import type { ChoiceRule, DraftModel, TargetModel, TreePolicy, Verifier } from '@hass-engine/core'
+import {
+  type ChoiceRule,
+  type DraftModel,
+  HassError,
+  type TargetModel,
+  type TreePolicy,
+  type Verifier,
+} from '@hass-engine/core'
 import { createScriptedDraft, createScriptedTarget, type NextLogits } from '@hass-engine/core/test'
 import { chain, dynamicTree, plain } from '@hass-engine/draft-tree'
 import { createSampler, createTargetChooser, exactMatch, noiseDraws, recursiveRejection } from '@hass-engine/sampler'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { Speculation, type SpeculationOptions, type SpeculativeSequence } from './index.js'
+import { type CycleOptions, Speculation, type SpeculationOptions, type SpeculativeSequence } from './index.js'
 
 const vocabSize = 11
 
@@ -150,6 +157,87 @@ describe('Speculation', () => {
     const other = start(speculation, [1])
     await speculation.prefill(other)
     await expect(speculation.cycle([other], { signal: AbortSignal.abort(reason) })).rejects.toBe(reason)
+  })
+
+  describe('with several sequences', () => {
+    const costs = (msPerRow: number) => {
+      const curve = { rows: [1, 64], ms: [1, 1 + 63 * msPerRow] }
+      return { verify: curve, draft: curve }
+    }
+    const prompts = [[1], [2, 3], [4, 5, 6], [7]]
+    /** Nodes of each tree, root included, and the texts. */
+    async function run(options: Partial<SpeculationOptions>, cycle: CycleOptions = {}) {
+      const policy = dynamicTree({ topK: 3, depth: 2, maxNodes: 9 })
+      const speculation = new Speculation({
+        target: target(),
+        draft: heads.perfect!(),
+        policy,
+        verifier: exactMatch(),
+        ...options,
+      })
+      const sequences = prompts.map((prompt) => start(speculation, prompt))
+      for (const sequence of sequences) await speculation.prefill(sequence)
+      const cycles = await speculation.cycle(sequences, cycle)
+      return { nodes: cycles.map(({ tree }) => tree.tokens.length), texts: sequences.map(({ tokens }) => [...tokens]) }
+    }
+
+    it('verifies whole trees where rows are free, and fewer nodes the dearer a row is', async () => {
+      const sum = async (options: Partial<SpeculationOptions>) =>
+        (await run(options, { rate: 1 })).nodes.reduce((total, nodes) => total + nodes)
+      expect(await sum({})).toBe(40)
+      const sums = [await sum({ costs: costs(0) }), await sum({ costs: costs(0.2) }), await sum({ costs: costs(2) })]
+      expect([sums[0], sums[2]]).toEqual([40, 4])
+      expect(sums[1]).toBeGreaterThan(4)
+      expect(sums[1]).toBeLessThan(40)
+    })
+
+    it('keeps within the rows that there are, one for each root at least', async () => {
+      expect((await run({}, { maxRows: 17 })).nodes.reduce((total, nodes) => total + nodes)).toBe(17)
+      expect((await run({}, { maxRows: 1 })).nodes).toEqual([1, 1, 1, 1])
+    })
+
+    it('gives rows to the sequences whose policy expects most of them, and tells each of its own tree', async () => {
+      const inner = dynamicTree({ topK: 3, depth: 2, maxNodes: 9 })
+      const observed: number[] = []
+      const policy: TreePolicy = {
+        ...inner,
+        acceptance: (tree) =>
+          Float64Array.from(tree.tokens, (_, node) => (tree.tokens[0] === root ? 1 : 0.1 / (node + 1))),
+        observe(tree, { path }) {
+          observed.push(tree.tokens.length)
+          expect(tree.parents[path.at(-1)!]).toBe(path.length > 1 ? path.at(-2) : -1)
+        },
+      }
+      const { texts } = await run({})
+      const root = texts[2]![prompts[2]!.length]!
+      const { nodes } = await run({ policy }, { maxRows: 13 })
+      expect(nodes).toEqual(prompts.map((_, i) => (texts[i]![prompts[i]!.length] === root ? 10 : 1)))
+      expect(observed).toEqual([10, 10, 10, 10])
+    })
+
+    it('emits what it would have emitted with whole trees', async () => {
+      const { texts } = await run({})
+      for (const cut of [await run({}, { maxRows: 9 }), await run({ costs: costs(0.2) }, { rate: 1 })]) {
+        for (const [i, text] of cut.texts.entries()) expect(texts[i]!.slice(0, text.length)).toEqual(text)
+      }
+    })
+  })
+
+  it('verifies the trees that it has where the draft model has no room for deeper ones', async () => {
+    const draft = heads.perfect!()
+    let levels = 0
+    const extend = draft.extend.bind(draft)
+    draft.extend = async (...call) => {
+      if (++levels > 1) throw new HassError('HASS_ERR_CACHE_FULL', 'full')
+      return extend(...call)
+    }
+    const { accepted, texts } = await decode({ draft, policy: chain({ depth: 5 }) }, [[1, 2]], 1)
+    expect([accepted, levels]).toEqual([[2], 2])
+    expect(texts[0]).toEqual(await decodePlainly([1, 2], texts[0]!.length - 2, {}))
+    draft.extend = async () => {
+      throw new Error('another fault')
+    }
+    await expect(decode({ draft }, [[1, 2]], 1)).rejects.toThrow('another fault')
   })
 
   it('refuses an empty prompt and unknown options', () => {

@@ -41,6 +41,7 @@ export function tinyTokenizerFiles(vocabSize: number, endIds: readonly Token[]) 
         merges: [],
       },
     },
+    generationConfig: { eos_token_id: endIds },
     tokenizerConfig: {
       eos_token: `<end-${endIds[0]}>`,
       chat_template:
