@@ -17,7 +17,7 @@ it('says the same with and without speculation on the embedded model', async () 
     const requests = questions.map(
       (content, i): EngineGenerateOptions => ({
         messages: [{ role: 'user', content }],
-        maxTokens: 96,
+        maxTokens: 64,
         temperature,
         seed: i,
         topLogProbs: 2,
