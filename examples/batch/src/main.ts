@@ -8,7 +8,7 @@ await using engine = await loadEngine()
 // Greedy and sampled, decoded plainly and with trees: any mix may share the passes.
 const request = (content: string, more: EngineGenerateOptions = {}): EngineGenerateOptions => ({
   messages: [{ role: 'user', content }],
-  maxTokens: 32,
+  maxTokens: 20,
   ...more,
 })
 const requests = [
