@@ -10,5 +10,5 @@ describe('speculation changes the speed and nothing else', () => {
     for (const lawCase of drawn({ ...factors, device: ['reference'] as const }, 24, 4)) {
       expect({ lawCase, differs: await law.check(lawCase) }).toEqual({ lawCase, differs: [] })
     }
-  })
+  }, 300_000)
 })
