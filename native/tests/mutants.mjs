@@ -139,8 +139,8 @@ export const mutants = [
   {
     name: 'rows of a panel are packed in another place than they are read',
     file: 'packing.cc',
-    from: 'std::uint8_t &byte = plane[nibble_offset(output, element)];',
-    to: 'std::uint8_t &byte = plane[nibble_offset(output ^ 1, element)];',
+    from: 'plane + nibble_offset(output, i), &both',
+    to: 'plane + nibble_offset(output ^ 1, i), &both',
     caughtBy: 'packing',
   },
   {
