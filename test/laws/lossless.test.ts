@@ -11,13 +11,17 @@ describe('speculation changes the speed and nothing else', () => {
   afterAll(() => law.dispose())
   let checked = 0
 
-  it.each(rounds)('in every pair of circumstances on cpu devices, round %i', async (round) => {
-    const device = factors.device.filter((name) => name !== 'reference')
-    for (const lawCase of pairwise({ ...factors, device }, round)) {
-      expect({ lawCase, differs: await law.check(lawCase) }).toEqual({ lawCase, differs: [] })
-      checked += 1
-    }
-  }, 300_000)
+  it.each(rounds)(
+    'in every pair of circumstances on cpu devices, round %i',
+    async (round) => {
+      const device = factors.device.filter((name) => name !== 'reference')
+      for (const lawCase of pairwise({ ...factors, device }, round)) {
+        expect({ lawCase, differs: await law.check(lawCase) }).toEqual({ lawCase, differs: [] })
+        checked += 1
+      }
+    },
+    300_000,
+  )
 
   it('was really tried: drafts accepted, prefixes shared, generations restarted, requests aborted at every stage', () => {
     expect(checked).toBeGreaterThan(120)
