@@ -7,10 +7,10 @@
 namespace hass {
 namespace {
 
-// Below this, waking and claiming eat what a second thread brings.
-constexpr double shared_ns = 20e3;
+// Below this, claiming eats what a second thread brings: a matrix of a few microseconds must already stream on all cores.
+constexpr double shared_ns = 1e3;
 // What a helper that has lost its processor can hold up.
-constexpr double chunk_ns = 12e3;
+constexpr double chunk_ns = 8e3;
 // Alone, chunks are only the places where an interruption takes effect.
 constexpr double lone_chunk_ns = 1e6;
 constexpr std::int64_t max_chunks = 4096;
