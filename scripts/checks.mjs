@@ -25,10 +25,11 @@ export function readmeProgram(folder) {
   return existsSync(path) ? /```(?:js|javascript)\n([\s\S]*?)```/.exec(readFileSync(path, 'utf8'))?.[1] : undefined
 }
 
-function runReadmeProgram(folder) {
+/** @param cwd where the program's imports resolve. Defaults to the README's own folder */
+function runReadmeProgram(folder, cwd = folder) {
   const program = readmeProgram(folder)
   if (!program) return 'README.md is missing, or has no ```js block to run.'
-  const { ok, output } = run(process.execPath, ['--input-type=module', '--eval', program], { quiet: true, cwd: folder })
+  const { ok, output } = run(process.execPath, ['--input-type=module', '--eval', program], { quiet: true, cwd })
   return ok ? undefined : output
 }
 
@@ -43,6 +44,7 @@ export function workspaceChecks() {
       'import direction and cycles',
       command('depcruise', ['--config', '.dependency-cruiser.cjs', 'packages', 'examples']),
     ],
+    ['README program', () => runReadmeProgram(root, join(root, 'examples', 'own-backend'))],
     ...published.flatMap((folder) => {
       const { name } = manifest(folder)
       return [
