@@ -34,10 +34,15 @@ struct AttentionUnit {
   std::int64_t ancestors(std::int64_t row) const {
     return static_cast<std::int64_t>(a.ancestor_offsets[row + 1]) - a.ancestor_offsets[row];
   }
-  std::uint32_t slot(std::int64_t row, std::int64_t position) const {
+  // Slots of positions [begin, begin + count) of a row's context, into `slots`.
+  void find_slots(std::int64_t row, std::int64_t begin, std::int64_t count, std::uint32_t *slots) const {
     const std::int64_t before = committed(row);
-    return position < before ? a.context_slots[a.sequence_offsets[a.row_sequence[row]] + position]
-                             : a.ancestor_slots[a.ancestor_offsets[row] + position - before];
+    const std::uint32_t *shared = a.context_slots + a.sequence_offsets[a.row_sequence[row]];
+    const std::uint32_t *own = a.ancestor_slots + a.ancestor_offsets[row];
+    for (std::int64_t i = 0; i < count; ++i) {
+      const std::int64_t position = begin + i;
+      slots[i] = position < before ? shared[position] : own[position - before];
+    }
   }
 
   // Positions, from the first, at which all of these rows of one sequence see the same slots.
@@ -55,35 +60,33 @@ struct AttentionUnit {
   // rows[i]: `padded` floats of position begin + i of row r's context. Past `count` the last one again, so that eight
   // can always be read.
   void load_tile(const void *cache, std::int64_t r, std::int64_t begin, std::int64_t count, const float **rows) const {
+    std::uint32_t slots[attention_tile];
+    find_slots(r, begin, count, slots);
+    const auto *floats = static_cast<const float *>(cache);
+    const auto *halves = static_cast<const std::uint16_t *>(cache);
     for (std::int64_t i = 0; i < count; ++i) {
-      const std::int64_t offset = slot(r, begin + i) * a.cache_stride + group * a.size;
-      if (a.cache_dtype == HASS_F32 && padded == a.size) {
-        rows[i] = static_cast<const float *>(cache) + offset;
-        continue;
-      }
+      const std::int64_t offset = slots[i] * a.cache_stride + group * a.size;
       float *target = tile + i * padded;
-      widen(cache, offset, target);
       rows[i] = target;
+      if (a.cache_dtype == HASS_F16) {
+        widen(halves + offset, target, load_half, float_of_half);
+      } else if (a.cache_dtype == HASS_BF16) {
+        widen(halves + offset, target, load_bfloat, float_of_bfloat);
+      } else if (padded == a.size) {
+        rows[i] = floats + offset;
+      } else {
+        widen(floats + offset, target, load, [](float value) { return value; });
+      }
     }
     for (std::int64_t i = count; i < attention_tile; ++i) rows[i] = rows[count - 1];
   }
 
-  void widen(const void *cache, std::int64_t offset, float *target) const {
-    const auto *floats = static_cast<const float *>(cache) + (a.cache_dtype == HASS_F32 ? offset : 0);
-    const auto *halves = static_cast<const std::uint16_t *>(cache) + (a.cache_dtype == HASS_F32 ? 0 : offset);
+  template <class Element, class LoadEight, class LoadOne>
+  void widen(const Element *source, float *target, LoadEight load_eight, LoadOne load_one) const {
     std::int64_t d = 0;
-    for (; d + 8 <= a.size; d += 8) {
-      store(target + d, a.cache_dtype == HASS_F32   ? load(floats + d)
-                        : a.cache_dtype == HASS_F16 ? load_half(halves + d)
-                                                    : load_bfloat(halves + d));
-    }
-    for (std::int64_t i = d; i < padded; ++i) {
-      const bool is_past = i >= a.size;
-      target[i] = is_past                     ? 0.0f
-                  : a.cache_dtype == HASS_F32 ? floats[i]
-                  : a.cache_dtype == HASS_F16 ? float_of_half(halves[i])
-                                              : float_of_bfloat(halves[i]);
-    }
+    for (; d + 8 <= a.size; d += 8) store(target + d, load_eight(source + d));
+    for (; d < a.size; ++d) target[d] = load_one(source[d]);
+    for (; d < padded; ++d) target[d] = 0.0f;
   }
 
   // Scores of positions [begin, end) of row r's context for queries [first, last).
