@@ -8,7 +8,22 @@ const below = {
   kernels: ['core'],
   models: ['core', 'weights', 'kernels', 'draft-tree', 'sampler'],
   engine: ['core', 'tokenizer', 'weights', 'draft-tree', 'sampler', 'kernels', 'models', 'smollm2-135m-instruct'],
-  cli: ['core', 'tokenizer', 'weights', 'draft-tree', 'sampler', 'kernels', 'models', 'engine'],
+  trainer: ['core', 'tokenizer', 'weights', 'draft-tree', 'sampler', 'kernels', 'models', 'engine'],
+  client: ['core'],
+  bench: ['core', 'draft-tree', 'sampler'],
+  cli: [
+    'core',
+    'tokenizer',
+    'weights',
+    'draft-tree',
+    'sampler',
+    'kernels',
+    'models',
+    'engine',
+    'trainer',
+    'client',
+    'bench',
+  ],
 }
 
 const direction = Object.entries(below).map(([name, allowed]) => ({
