@@ -8,7 +8,7 @@ export {
   type RopeScaling,
 } from './config/model-config.js'
 export { WeightsError, type WeightsErrorCode } from './errors.js'
-export type { FileSystem } from './formats/atomic-write.js'
+export { type Append, type FileSystem, type FileToWrite, writeAtomically } from './formats/atomic-write.js'
 export { type GgufFile, openGguf } from './formats/gguf/gguf.js'
 export type { GgufValue } from './formats/gguf/metadata.js'
 export { openTensors, type TensorFile } from './formats/open-tensors.js'
