@@ -5,12 +5,13 @@ const below = {
   weights: ['core'],
   'draft-tree': ['core'],
   sampler: ['core'],
+  report: ['core'],
   kernels: ['core'],
   models: ['core', 'weights', 'kernels', 'draft-tree', 'sampler'],
   engine: ['core', 'tokenizer', 'weights', 'draft-tree', 'sampler', 'kernels', 'models', 'smollm2-135m-instruct'],
-  trainer: ['core', 'tokenizer', 'weights', 'draft-tree', 'sampler', 'kernels', 'models', 'engine'],
+  trainer: ['core', 'tokenizer', 'weights', 'draft-tree', 'sampler', 'kernels', 'models', 'engine', 'report'],
   client: ['core'],
-  bench: ['core', 'draft-tree', 'sampler'],
+  bench: ['core', 'draft-tree', 'sampler', 'report'],
   cli: [
     'core',
     'tokenizer',
@@ -22,6 +23,7 @@ const below = {
     'engine',
     'trainer',
     'client',
+    'report',
     'bench',
   ],
 }
