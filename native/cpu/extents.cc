@@ -1,6 +1,7 @@
 // How many units a stage has, how much scratch memory it takes, how long.
 #include "layout.h"
 #include "ops.h"
+#include "training_extents.h"
 #include "units.h"
 
 namespace hass {
@@ -69,14 +70,13 @@ int64_t hass_cpu_units(hass_cpu_stage stage, const void *args) {
     case HASS_CPU_TOP_K:
     case HASS_CPU_LOG_SOFTMAX: return as<hass_cpu_rows_args>(args).rows;
     case HASS_CPU_GUMBEL_ARG_MAX: return as<hass_cpu_gumbel_args>(args).rows;
-    case HASS_CPU_NUM_STAGES: break;
+    default: return training_units(stage, args);
   }
-  return 0;
 }
 
 size_t hass_cpu_scratch_bytes(hass_cpu_stage stage, const void *args) {
   using namespace hass;
-  if (stage != HASS_CPU_TREE_ATTENTION) return 0;
+  if (stage != HASS_CPU_TREE_ATTENTION) return training_scratch_bytes(stage, args);
   const auto &a = as<hass_cpu_attention_args>(args);
   const std::int64_t queries = attention_rows * (a.heads / a.kv_heads), padded = round_up(a.size, 8);
   const std::int64_t floats =
@@ -155,9 +155,8 @@ double hass_cpu_cost(hass_cpu_stage stage, const void *args) {
       const auto &a = as<hass_cpu_gumbel_args>(args);
       return size_cost(a.rows, a.columns, 30.0);
     }
-    case HASS_CPU_NUM_STAGES: break;
+    default: return training_cost(stage, args);
   }
-  return 0.0;
 }
 
 size_t hass_cpu_quantized_row_bytes(int64_t in, int32_t block) {

@@ -26,6 +26,7 @@
 
 #include "../include/hass_backend.h"
 #include "../include/hass_program.h"
+#include "training_ops.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -52,6 +53,23 @@ typedef enum hass_cpu_stage {
   HASS_CPU_TOP_K,
   HASS_CPU_LOG_SOFTMAX,
   HASS_CPU_GUMBEL_ARG_MAX,
+  /* Of training; their arguments are in training_ops.h. */
+  HASS_CPU_PANELS,
+  HASS_CPU_PRODUCT,
+  HASS_CPU_ADD_COLUMN_SUMS,
+  HASS_CPU_RMS_NORM_GRADIENT,
+  HASS_CPU_RMS_NORM_WEIGHT_GRADIENT,
+  HASS_CPU_SILU_MUL_GRADIENT,
+  HASS_CPU_ROPE_GRADIENT,
+  HASS_CPU_SCATTER_ADD_ROWS,
+  HASS_CPU_PAD_COLUMNS,
+  HASS_CPU_COPY_ROWS,
+  HASS_CPU_ALIGNED_ATTENTION,
+  HASS_CPU_ALIGNED_QUERIES,
+  HASS_CPU_ALIGNED_KEYS,
+  HASS_CPU_DISTILLATION,
+  HASS_CPU_GRADIENT_FACTS,
+  HASS_CPU_ADAM_W,
   HASS_CPU_NUM_STAGES,
 } hass_cpu_stage;
 

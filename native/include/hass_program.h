@@ -86,6 +86,49 @@ enum hass_opcode {
   /* state[S,N] rows: state[to[i]] = state[from[i]], all reads before all writes; from[L], to[L] U32 */
   HASS_OP_CACHE_COPY = 17,
 
+  /* Of training. All float32; what is summed over rows is summed ascending. S slots or rows of a state. */
+  /* y[R,O] = x[R,E] * weight[O,E]^T, bias[O] or none, residual[R,O] or none: LINEAR of a plain, row-major weight */
+  HASS_OP_PLAIN_LINEAR = 32,
+  /* y[R,E] = a[R,O] * b[O,E] */
+  HASS_OP_MATMUL = 33,
+  /* sum[O,E] state += a[R,O]^T * b[R,E] */
+  HASS_OP_ADD_PRODUCT = 34,
+  /* sum[O] state += the sum of the rows of x[R,O] */
+  HASS_OP_ADD_COLUMN_SUMS = 35,
+  /* dx[R,N*D], x[R,N*D], weight[D], dy[R,N*D]. Attributes: eps */
+  HASS_OP_RMS_NORM_GRADIENT = 36,
+  /* sum[D] state += the gradient by the weight; x[R,N*D], dy[R,N*D]. Attributes: eps */
+  HASS_OP_RMS_NORM_WEIGHT_GRADIENT = 37,
+  /* dgate[R,F], dup[R,F], gate[R,F], up[R,F], dy[R,F] */
+  HASS_OP_SILU_MUL_GRADIENT = 38,
+  /* dx[R,N*D], dy[R,N*D], positions[R] U32, table[P,D]: rotates back. Attributes as ROPE */
+  HASS_OP_ROPE_GRADIENT = 39,
+  /* y[R,E] = 0, then y[rows[i]] += x[i] for i ascending; x[L,E], rows[L] U32 < R */
+  HASS_OP_SCATTER_ADD_ROWS = 40,
+  /* y[S,E] = rows of a[A,E], then of b[B,E]; S != A + B fails the run */
+  HASS_OP_CONCAT_ROWS = 41,
+  /* y[L,E] = the first or last rows of x[R,E]; L > R fails the run. Attributes: is last (0, 1) */
+  HASS_OP_SLICE_ROWS = 42,
+  /* y[R,E] = 0 but for x[R,N] from column `from` on. Attributes: from */
+  HASS_OP_PAD_COLUMNS = 43,
+  /* y[R,H*D], shift[R,H], q[R,H*D], keys[S,G*D], values[S,G*D], then U32: begins[R], ends[R] <= S, near_offsets[R+1]
+   * into near[C] < S. Row r sees slots begins[r] ... ends[r], then its near ones. shift: what scores are lowered by to
+   * become logarithms of weights. Attributes: H, G, D, scale */
+  HASS_OP_ALIGNED_ATTENTION = 44,
+  /* dq[R,H*D], dkeys[S,G*D], dvalues[S,G*D], dy[R,H*D], y, shift, then operands and attributes from q on as above */
+  HASS_OP_ALIGNED_ATTENTION_GRADIENT = 45,
+  /* losses[R,4], gradient[R,E], prediction[R,E], target[R,E], lm_head[V,E], feature_weights[R], token_weights[R].
+   * Attributes: K, w_feature, w_token, w_top. With p = softmax(lm_head target), q = softmax(lm_head prediction):
+   * smooth L1 (mean of columns), -sum p log q, the same over the K largest of p, whether p and q agree in their largest;
+   * gradient of feature_weights * w_feature * first + token_weights * (w_token * second + w_top * third) by prediction */
+  HASS_OP_DISTILLATION = 46,
+  /* facts[S,3], gradient[S,N]: of each row the sum of squares, how many pass clip, how many are not finite.
+   * Attributes: clip */
+  HASS_OP_GRADIENT_FACTS = 47,
+  /* parameter, gradient, first, second, all state [S,N]; rates[3]: 1 - lr * decay, lr / (1 - beta1^t),
+   * 1 / sqrt(1 - beta2^t). The gradient is clipped by value, and zero afterwards. Attributes: beta1, beta2, eps, clip */
+  HASS_OP_ADAM_W = 48,
+
   /* Written by compile() in place of chains of the above; each gives the bits of its chain. */
   /* hidden[R,E] = x + residual, y = rms_norm(hidden, weight). Operands: y, hidden, x, residual, weight. Attributes: eps */
   HASS_OP_ADD_RMS_NORM = 64,

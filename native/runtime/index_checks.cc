@@ -26,6 +26,14 @@ class Collector {
         return add(Kind::distinct, op, rows_of(0), operand[2]);
       case HASS_OP_TREE_ATTENTION:
         return add(Kind::context, op, rows_of(2), operand[4], operand[5], operand[6], operand[7], operand[8]);
+      case HASS_OP_ROPE_GRADIENT:
+        return add(Kind::below, op, rows_of(3), operand[2]);
+      case HASS_OP_SCATTER_ADD_ROWS:
+        return add(Kind::below, op, rows_of(0), operand[2]);
+      case HASS_OP_ALIGNED_ATTENTION:
+        return add(Kind::aligned, op, rows_of(3), operand[5], operand[6], operand[7], operand[8]);
+      case HASS_OP_ALIGNED_ATTENTION_GRADIENT:
+        return add(Kind::aligned, op, rows_of(7), operand[9], operand[10], operand[11], operand[12]);
       case HASS_OP_GATHER_ROWS:
         return add(Kind::below, op, rows_of(1), operand[2]);
       case HASS_OP_CACHE_COPY:
@@ -92,6 +100,12 @@ class Values {
     }
   }
 
+  void are_not_above(const Values &ends) const {
+    for (std::int64_t i = 0; i < count_; i++) {
+      if (values_[i] > ends[i]) refuse(check_, tensor_, i, values_[i], ends[i], "a begin not behind its end");
+    }
+  }
+
   void are_offsets_into(std::int64_t size) const {
     for (std::int64_t i = 0; i < count_; i++) {
       if (i > 0 && values_[i] < values_[i - 1]) {
@@ -144,6 +158,13 @@ void check_indices(const IndexCheck &check, const Program &program, const std::i
                    const void *run, Marks &marks) {
   const auto operand = [&](int which) { return Values(check, which, program, dims, values, run); };
   const std::int64_t limit = program.size(check.limit, dims);
+  if (check.kind == Kind::aligned) {
+    operand(1).are_below(limit + 1);
+    operand(0).are_not_above(operand(1));
+    operand(2).are_offsets_into(operand(3).count());
+    operand(3).are_below(limit);
+    return;
+  }
   if (check.kind != Kind::context) {
     operand(0).are_below(limit);
     if (check.kind == Kind::distinct) operand(0).differ(marks);
@@ -159,23 +180,40 @@ void check_indices(const IndexCheck &check, const Program &program, const std::i
 void check_bound_extents(const Program &program, const std::int32_t *dims) {
   for (std::size_t op = 0; op < program.operations.size(); op++) {
     const Operation &operation = program.operations[op];
-    if (operation.opcode != HASS_OP_TREE_ATTENTION) continue;
+    const auto rows_of = [&](int position) { return program.rows(operation.operands[position], dims); };
     const auto expect = [&](int position, std::int64_t smallest, std::int64_t largest) {
-      const std::int64_t rows = program.rows(operation.operands[position], dims);
+      const std::int64_t rows = rows_of(position);
       if (rows >= smallest && rows <= largest) return;
-      hass_error error = make_error(HASS_STATUS_INVALID_INPUT,
-                                    "Operation %zu: tensor %d has %lld offsets, expected at least %lld.", op,
-                                    operation.operands[position], static_cast<long long>(rows),
-                                    static_cast<long long>(smallest));
+      const std::int64_t limit = rows < smallest ? smallest : largest;
+      hass_error error = make_error(HASS_STATUS_INVALID_INPUT, "Operation %zu: tensor %d has %lld rows, expected at %s %lld.",
+                                    op, operation.operands[position], static_cast<long long>(rows),
+                                    rows < smallest ? "least" : "most", static_cast<long long>(limit));
       error.op = static_cast<std::int64_t>(op);
       error.tensor = operation.operands[position];
       error.value = rows;
-      error.limit = smallest;
+      error.limit = limit;
       throw Failure{error};
     };
-    const std::int64_t rows = program.rows(operation.operands[0], dims);
-    expect(5, 1, INT32_MAX);
-    expect(7, rows + 1, rows + 1);
+    switch (operation.opcode) {
+      case HASS_OP_TREE_ATTENTION:
+        expect(5, 1, INT32_MAX);
+        expect(7, rows_of(0) + 1, rows_of(0) + 1);
+        break;
+      case HASS_OP_ALIGNED_ATTENTION:
+        expect(7, rows_of(0) + 1, rows_of(0) + 1);
+        break;
+      case HASS_OP_ALIGNED_ATTENTION_GRADIENT:
+        expect(11, rows_of(0) + 1, rows_of(0) + 1);
+        break;
+      case HASS_OP_CONCAT_ROWS:
+        expect(0, rows_of(1) + rows_of(2), rows_of(1) + rows_of(2));
+        break;
+      case HASS_OP_SLICE_ROWS:
+        expect(0, 0, rows_of(1));
+        break;
+      default:
+        break;
+    }
   }
 }
 

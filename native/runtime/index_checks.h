@@ -12,6 +12,7 @@ struct IndexCheck {
     below,     // each value of tensors[0] is below the limit
     distinct,  // and no two are equal
     context,   // tensors: row_sequence, sequence_offsets, context_slots, ancestor_offsets, ancestor_slots
+    aligned,   // tensors: begins, ends, near_offsets, near
   };
   Kind kind;
   std::int32_t tensors[5];

@@ -122,6 +122,30 @@ bool arg_max(const Letters &at, const Operation &, const Program &) { return at[
 bool top_k(const Letters &at, const Operation &op, const Program &) {
   return op.attributes[0] == at['K'] && at['K'] > 0 && at['K'] <= at['V'];
 }
+bool norm_gradient(const Letters &at, const Operation &op, const Program &) {
+  return is_multiple(at['W'], at['D']) && is_epsilon(op.float_attribute(0));
+}
+bool slice_rows(const Letters &, const Operation &op, const Program &) {
+  return op.attributes[0] == 0 || op.attributes[0] == 1;
+}
+bool pad(const Letters &at, const Operation &op, const Program &) {
+  return op.attributes[0] >= 0 && static_cast<std::int64_t>(op.attributes[0]) + at['N'] <= at['E'];
+}
+bool aligned_attention(const Letters &at, const Operation &op, const Program &program) {
+  return tree_attention(at, op, program) && at['H'] == op.attributes[0];
+}
+bool distillation(const Letters &at, const Operation &op, const Program &) {
+  bool is_finite = true;
+  for (int i = 1; i <= 3; i++) is_finite = is_finite && std::isfinite(op.float_attribute(i));
+  return is_finite && op.attributes[0] > 0 && op.attributes[0] <= at['V'] && at['L'] == 4;
+}
+bool gradient_facts(const Letters &at, const Operation &op, const Program &) {
+  return at['F'] == 3 && op.float_attribute(0) > 0;
+}
+bool adam_w(const Letters &at, const Operation &op, const Program &) {
+  const auto is_decay = [&](int i) { return op.float_attribute(i) >= 0 && op.float_attribute(i) < 1; };
+  return at['P'] == 3 && is_decay(0) && is_decay(1) && is_epsilon(op.float_attribute(2)) && op.float_attribute(3) > 0;
+}
 
 Vector<Rule> make_rules() {
   using A = Access;
@@ -169,6 +193,46 @@ Vector<Rule> make_rules() {
         {A::matrix, weights, "WE"}, {A::read, f32, "W", true}, {A::read, f32, "D", true}, {A::read, f32, "D", true},
         {A::index, u32, "R"}, {A::read, f32, "PD"}, {A::index, u32, "R"}},
        qkv},
+      {HASS_OP_PLAIN_LINEAR, "PLAIN_LINEAR", 0,
+       {{A::write, f32, "RO"}, {A::read, f32, "RE"}, {A::read, f32, "OE"}, {A::read, f32, "O", true},
+        {A::read, f32, "RO", true}},
+       always},
+      {HASS_OP_MATMUL, "MATMUL", 0, {{A::write, f32, "RE"}, {A::read, f32, "RO"}, {A::read, f32, "OE"}}, always},
+      {HASS_OP_ADD_PRODUCT, "ADD_PRODUCT", 0,
+       {{A::state, f32, "OE"}, {A::read, f32, "RO"}, {A::read, f32, "RE"}}, always},
+      {HASS_OP_ADD_COLUMN_SUMS, "ADD_COLUMN_SUMS", 0, {{A::state, f32, "O"}, {A::read, f32, "RO"}}, always},
+      {HASS_OP_RMS_NORM_GRADIENT, "RMS_NORM_GRADIENT", 1,
+       {{A::write, f32, "RW"}, {A::read, f32, "RW"}, {A::read, f32, "D"}, {A::read, f32, "RW"}}, norm_gradient},
+      {HASS_OP_RMS_NORM_WEIGHT_GRADIENT, "RMS_NORM_WEIGHT_GRADIENT", 1,
+       {{A::state, f32, "D"}, {A::read, f32, "RW"}, {A::read, f32, "RW"}}, norm_gradient},
+      {HASS_OP_SILU_MUL_GRADIENT, "SILU_MUL_GRADIENT", 0,
+       {{A::write, f32, "RN"}, {A::write, f32, "RN"}, x_rn, x_rn, x_rn}, always},
+      {HASS_OP_ROPE_GRADIENT, "ROPE_GRADIENT", 2,
+       {{A::write, f32, "RW"}, {A::read, f32, "RW"}, {A::index, u32, "R"}, {A::read, f32, "PD"}}, rope},
+      {HASS_OP_SCATTER_ADD_ROWS, "SCATTER_ADD_ROWS", 0,
+       {{A::write, f32, "RE"}, {A::read, f32, "LE"}, {A::index, u32, "L"}}, always},
+      {HASS_OP_CONCAT_ROWS, "CONCAT_ROWS", 0,
+       {{A::write, f32, "SE"}, {A::read, f32, "AE"}, {A::read, f32, "BE"}}, always},
+      {HASS_OP_SLICE_ROWS, "SLICE_ROWS", 1, {{A::write, f32, "LE"}, {A::read, f32, "RE"}}, slice_rows},
+      {HASS_OP_PAD_COLUMNS, "PAD_COLUMNS", 1, {{A::write, f32, "RE"}, {A::read, f32, "RN"}}, pad},
+      {HASS_OP_ALIGNED_ATTENTION, "ALIGNED_ATTENTION", 4,
+       {{A::write, f32, "RQ"}, {A::write, f32, "RH"}, {A::read, f32, "RQ"}, {A::read, f32, "SK"},
+        {A::read, f32, "SK"}, {A::index, u32, "R"}, {A::index, u32, "R"}, {A::index, u32, "Z"}, {A::index, u32, "C"}},
+       aligned_attention},
+      {HASS_OP_ALIGNED_ATTENTION_GRADIENT, "ALIGNED_ATTENTION_GRADIENT", 4,
+       {{A::write, f32, "RQ"}, {A::write, f32, "SK"}, {A::write, f32, "SK"}, {A::read, f32, "RQ"},
+        {A::read, f32, "RQ"}, {A::read, f32, "RH"}, {A::read, f32, "RQ"}, {A::read, f32, "SK"}, {A::read, f32, "SK"},
+        {A::index, u32, "R"}, {A::index, u32, "R"}, {A::index, u32, "Z"}, {A::index, u32, "C"}},
+       aligned_attention},
+      {HASS_OP_DISTILLATION, "DISTILLATION", 4,
+       {{A::write, f32, "RL"}, {A::write, f32, "RE"}, {A::read, f32, "RE"}, {A::read, f32, "RE"},
+        {A::read, f32, "VE"}, {A::read, f32, "R"}, {A::read, f32, "R"}},
+       distillation},
+      {HASS_OP_GRADIENT_FACTS, "GRADIENT_FACTS", 1, {{A::write, f32, "SF"}, {A::read, f32, "SN"}}, gradient_facts},
+      {HASS_OP_ADAM_W, "ADAM_W", 4,
+       {{A::state, f32, "SN"}, {A::state, f32, "SN"}, {A::state, f32, "SN"}, {A::state, f32, "SN"},
+        {A::read, f32, "P"}},
+       adam_w},
   };
 }
 

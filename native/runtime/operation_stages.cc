@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "failure.h"
+#include "training_stages.h"
 
 namespace hass {
 namespace {
@@ -53,7 +54,7 @@ class Stages {
       case HASS_OP_QKV_ROPE_CACHE:
         return qkv_rope_cache();
       default:
-        fail(HASS_STATUS_INTERNAL, "No stages are known for opcode %d.", view_.operation.opcode);
+        return visit_training_stages(view_, visitor_, context_);
     }
   }
 
@@ -366,12 +367,12 @@ std::uint64_t staging_bytes(const OperationView &view) {
              element_bytes(view.program.tensors[static_cast<std::size_t>(state)].dtype);
     }
     default:
-      return 0;
+      return training_staging_bytes(view);
   }
 }
 
 std::int64_t longest_context(const OperationView &view) {
-  if (view.operation.opcode != HASS_OP_TREE_ATTENTION) return 0;
+  if (view.operation.opcode != HASS_OP_TREE_ATTENTION) return longest_aligned_context(view);
   const std::int32_t *operand = view.operation.operands;
   if (!view.addresses) return view.program.rows(operand[6], view.dims) + view.program.rows(operand[8], view.dims);
   const auto indices = [&](int i) { return reinterpret_cast<const std::uint32_t *>(view.addresses[operand[i]]); };

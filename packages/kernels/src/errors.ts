@@ -87,3 +87,11 @@ export function translateBackendError(error: unknown, what: string): HassError {
   const Class = classes[code as keyof typeof classes] ?? InternalError
   return new Class(`${what}: ${message}`, details, error)
 }
+
+/** `HASS_ERR_NOT_DIFFERENTIABLE`: a gradient would have to flow through an operation that has none. */
+export class NotDifferentiableError extends HassError {
+  override readonly name = 'NotDifferentiableError'
+  constructor(message: string, details: HassErrorDetails = {}) {
+    super('HASS_ERR_NOT_DIFFERENTIABLE', message, { details })
+  }
+}

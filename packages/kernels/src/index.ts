@@ -9,10 +9,12 @@ export {
   type UploadOptions,
 } from './device.js'
 export { DeviceTensor, type TensorLayout, type WeightConversion } from './device-tensor.js'
+export { type DifferentiateOptions, differentiate } from './differentiation/differentiate.js'
 export { type DoctorFacts, type DoctorOptions, doctor } from './doctor.js'
 export * from './errors.js'
 export {
   createGraph,
+  type DistillationOptions,
   Graph,
   type GraphNode,
   type GraphOptions,
@@ -21,8 +23,10 @@ export {
   type TreeAttentionOptions,
   type TreeContextOptions,
 } from './graph/graph.js'
-export type { Dimension, Extent, GraphTensor, TreeContext } from './graph/graph-tensor.js'
-export type { Operation, ReferenceCall, ReverseRule } from './operations/operation.js'
+export type { AlignedContext, Dimension, Extent, GraphTensor, TreeContext } from './graph/graph-tensor.js'
+export { adamW, gradientFacts } from './operations/adam-w.js'
+export { distillationLosses } from './operations/distillation.js'
+export type { Operation, ReferenceCall, ReverseContext, ReverseRule } from './operations/operation.js'
 export { type WeightFormat, weightFormats } from './packing/formats.js'
 export type { WeightSource } from './packing/prepare.js'
 export type { DeviceDType } from './program.js'

@@ -306,11 +306,7 @@ function bindHandles({ backend, graph, recorded, bindings }: ProgramParts): Floa
       })
     }
     const fits =
-      bound.isOf(backend) &&
-      bound.dtype === tensor.dtype &&
-      bound.layout === layout &&
-      bound.shape.length === tensor.shape.length &&
-      bound.shape.every((extent, axis) => extent === tensor.shape[axis])
+      bound.isOf(backend) && bound.dtype === tensor.dtype && bound.layout === layout && hasShape(bound, tensor.shape)
     if (!fits) {
       const found = `[${bound.shape}] ${bound.dtype} ${bound.layout}${bound.isOf(backend) ? '' : ' of another device'}`
       throw new InvalidProgramError(
@@ -320,6 +316,12 @@ function bindHandles({ backend, graph, recorded, bindings }: ProgramParts): Floa
     }
     return bound.handle
   })
+}
+
+/** A plain vector also passes for a matrix of one row. */
+function hasShape({ shape, layout }: DeviceTensor, wanted: readonly number[]): boolean {
+  const found = layout === 'plain' && shape.length === 1 && wanted.length === 2 ? [1, ...shape] : shape
+  return found.length === wanted.length && found.every((extent, axis) => extent === wanted[axis])
 }
 
 /** Numbers of the tensors that kernels read as matrices: two extents, and a role that takes packed weights. */

@@ -14,6 +14,12 @@ export interface TrainingBatch {
   readonly inputFeatures?: Float32Array
   /** `[B, T]`, 1 where losses count. Always 0 at a sequence's last position, which has no next feature. */
   readonly lossMask: Uint8Array
+  /**
+   * `[B, T]`, 1 where the token losses count beside the feature loss: where the target's token at position t + 2,
+   * which the predicted feature is to give, belongs to the draft vocabulary. Read where `lossMask` is 1. Defaults to
+   * `lossMask`.
+   */
+  readonly tokenLossMask?: Uint8Array
 }
 
 /** Losses of one alignment step, means over the masked positions (HASS, section 3.1). */
@@ -48,14 +54,25 @@ export interface TrainerState {
 /** A draft head in training on a device: the HASS loss, its gradient, and AdamW. */
 export interface HeadTrainer extends AsyncDisposable {
   /**
-   * Adds one batch's gradients, of all alignment steps, to those accumulated since the last update.
+   * Adds one batch's gradients, of all alignment steps, to those accumulated since the last update. Only what the
+   * masked positions depend on is computed.
    *
    * @returns the losses of each alignment step, the first one first
+   * @throws NonFiniteError `HASS_ERR_NON_FINITE` for a loss that is NaN or infinite, naming step and loss; the
+   *   accumulated gradients are spoiled then, until `writeState`
+   * @throws InvalidArgumentError for a batch of wrong sizes, or without a masked position
    */
   accumulate(batch: TrainingBatch): Promise<StepLosses[]>
-  /** Clips what was accumulated, makes one AdamW step, and forgets the gradients. */
+  /**
+   * Clips what was accumulated, makes one AdamW step, and forgets the gradients.
+   *
+   * @throws NonFiniteError `HASS_ERR_NON_FINITE` if the gradient of a parameter is, naming it; nothing is changed then
+   */
   update(options: { readonly learningRate: number }): Promise<UpdateFacts>
   /** A copy. */
   readState(): Promise<TrainerState>
+  /** What has been accumulated since the last update, before clipping, by parameter; a copy. */
+  readGradients(): Promise<ReadonlyMap<string, Float32Array>>
+  /** Takes over a state, and forgets what has been accumulated. */
   writeState(state: TrainerState): Promise<void>
 }

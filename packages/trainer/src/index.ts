@@ -13,6 +13,7 @@ export {
 } from './corpus/prompts.js'
 export type { CorpusSequence, FeaturedSequence, SequenceRecord } from './corpus/sequence.js'
 export { identifyTarget, type TargetIdentity } from './corpus/target-identity.js'
+export { createHeadTrainer, type HeadTrainerOptions } from './create-head-trainer.js'
 export {
   createDataset,
   type DataCursor,
@@ -28,3 +29,5 @@ export {
 } from './dataset/draft-vocabulary.js'
 export { type Split, splitOf } from './dataset/split.js'
 export * from './head-trainer.js'
+export { NonFiniteError } from './non-finite-error.js'
+export type { HeadRecipe } from './recipe.js'

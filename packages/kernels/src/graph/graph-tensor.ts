@@ -33,3 +33,15 @@ export interface TreeContext {
   /** `[ancestors]`, same-pass ancestors of each row from the oldest, the row itself last. */
   readonly ancestorSlots: GraphTensor
 }
+
+/** Where rows of a run find their context: the inputs that an aligned attention reads. */
+export interface AlignedContext {
+  /** `[rows] U32`, the first slot of each row's range. */
+  readonly begins: GraphTensor
+  /** `[rows] U32`, the slot behind its last. */
+  readonly ends: GraphTensor
+  /** `[rows + 1] U32` into `near`. */
+  readonly nearOffsets: GraphTensor
+  /** `[near] U32`, further slots of each row, behind its range. */
+  readonly near: GraphTensor
+}

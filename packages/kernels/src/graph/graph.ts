@@ -4,7 +4,7 @@ import * as ops from '../operations/index.js'
 import { checkOperation, inferOutputs, type Operation } from '../operations/operation.js'
 import type { Bindings } from '../operations/signature.js'
 import { type DeviceDType, TensorKind, type TensorKindCode } from '../program.js'
-import type { Dimension, Extent, GraphTensor, TreeContext } from './graph-tensor.js'
+import type { AlignedContext, Dimension, Extent, GraphTensor, TreeContext } from './graph-tensor.js'
 
 /** One recorded operation; operands in the order of its signature, outputs first. */
 export interface GraphNode {
@@ -39,6 +39,17 @@ export interface TreeAttentionOptions {
   readonly kvHeads: number
   /** Factor of the scores. Defaults to headSize ^ -0.5. */
   readonly scale?: number
+}
+
+export interface DistillationOptions {
+  /** `[rows] F32`, what each row's feature loss counts for in the gradient. */
+  readonly featureWeights: GraphTensor
+  /** `[rows] F32`, the same of the two token losses. */
+  readonly tokenWeights: GraphTensor
+  /** Tokens of the top-K loss. */
+  readonly topK: number
+  /** Weights of the losses in the gradient. */
+  readonly weights: { readonly feature: number; readonly token: number; readonly topK: number }
 }
 
 export interface TreeContextOptions {
@@ -139,6 +150,8 @@ export class Graph {
   /** `[rows, out] F32`: `x weightᵀ (+ bias) (+ residual)` for `x` `[rows, in]` and `weight` `[out, in]`. */
   linear(x: GraphTensor, weight: GraphTensor, options: LinearOptions = {}): GraphTensor {
     checkOptionKeys(options, ['bias', 'residual'], 'linear')
+    // A state is a parameter that training changes, kept row by row: no kernel's layout survives an update.
+    if (weight.kind === TensorKind.STATE) return this.#one(ops.plainLinear, [x, weight, options.bias, options.residual])
     const isPacked = weight.dtype === 'Q4' || weight.dtype === 'Q8'
     const activationBlock = isPacked ? this.activationBlock : 0
     return this.#one(ops.linear, [x, weight, options.bias, options.residual], { activationBlock })
@@ -196,12 +209,7 @@ export class Graph {
     context: TreeContext,
     options: TreeAttentionOptions,
   ): GraphTensor {
-    checkOptionKeys(options, ['heads', 'kvHeads', 'scale'], 'treeAttention')
-    const { heads, kvHeads } = options
-    checkNumber(heads, 'heads', { min: 1, isInteger: true })
-    const headSize = (q.shape.at(-1) ?? 0) / heads
-    checkNumber(headSize, `columns of "${q.name}" per head`, { min: 1, isInteger: true })
-    const scale = checkNumber(options.scale ?? headSize ** -0.5, 'scale')
+    const { heads, kvHeads, headSize, scale } = this.#attentionSizes(q, options, 'treeAttention')
     const { rowSequence, sequenceOffsets, contextSlots, ancestorOffsets, ancestorSlots } = context
     return this.#one(
       ops.treeAttention,
@@ -283,6 +291,53 @@ export class Graph {
     return this.#one(ops.gumbelArgMax, [x, temperatures, positions, seeds])
   }
 
+  /** Rows of `a`, then those of `b`; `rows`, the extent of the result, must be their sum in every run. */
+  concatRows(a: GraphTensor, b: GraphTensor, rows: Extent): GraphTensor {
+    return this.emit(ops.concatRows, [a, b], {}, new Map([['S', this.#extents('concatRows', [rows])[0]!]]))[0]!
+  }
+
+  /**
+   * Attention of each row of `q` `[rows, heads · headSize]` over `keys` and `values` `[slots, kvHeads · headSize]`:
+   * slots `begins[r]` to `ends[r]`, then the row's own list of near slots.
+   */
+  alignedAttention(
+    q: GraphTensor,
+    keys: GraphTensor,
+    values: GraphTensor,
+    context: AlignedContext,
+    options: TreeAttentionOptions,
+  ): GraphTensor {
+    const { heads, kvHeads, headSize, scale } = this.#attentionSizes(q, options, 'alignedAttention')
+    const { begins, ends, nearOffsets, near } = context
+    return this.#one(ops.alignedAttention, [q, keys, values, begins, ends, nearOffsets, near], {
+      H: heads,
+      G: kvHeads,
+      D: headSize,
+      scale,
+    })
+  }
+
+  /**
+   * The harmonized objective of HASS, row by row, and its gradient by `prediction` `[rows, hidden]`; see the
+   * operation. `losses` `[rows, 4]` are feature, token, topK and agreement.
+   */
+  distillation(
+    prediction: GraphTensor,
+    target: GraphTensor,
+    lmHead: GraphTensor,
+    options: DistillationOptions,
+  ): { losses: GraphTensor; gradient: GraphTensor } {
+    checkOptionKeys(options, ['featureWeights', 'tokenWeights', 'topK', 'weights'], 'distillation')
+    const { featureWeights, tokenWeights, topK, weights } = options
+    const [losses, gradient] = this.emit(ops.distillation, [prediction, target, lmHead, featureWeights, tokenWeights], {
+      K: topK,
+      wFeature: weights.feature,
+      wToken: weights.token,
+      wTopK: weights.topK,
+    })
+    return { losses: losses!, gradient: gradient! }
+  }
+
   /** Records any operation of the table; what the methods above are made of. */
   emit(
     operation: Operation,
@@ -317,6 +372,15 @@ export class Graph {
   /** An extent for people: a dimension by its name. */
   describeExtent(extent: number): string {
     return extent < 0 ? (this.dimensions[-1 - extent]?.name ?? '?') : String(extent)
+  }
+
+  #attentionSizes(q: GraphTensor, options: TreeAttentionOptions, what: string) {
+    checkOptionKeys(options, ['heads', 'kvHeads', 'scale'], what)
+    const { heads, kvHeads } = options
+    checkNumber(heads, 'heads', { min: 1, isInteger: true })
+    const headSize = (q.shape.at(-1) ?? 0) / heads
+    checkNumber(headSize, `columns of "${q.name}" per head`, { min: 1, isInteger: true })
+    return { heads, kvHeads, headSize, scale: checkNumber(options.scale ?? headSize ** -0.5, 'scale') }
   }
 
   #one(

@@ -13,4 +13,5 @@ export const add: Operation = {
     const [y, a, b] = tensors.map(floatsOf) as [Float32Array, Float32Array, Float32Array]
     for (let i = 0; i < y.length; i++) y[i] = a[i]! + b[i]!
   },
+  vjp: ({ outputGradients: [dy] }) => [dy, dy],
 }

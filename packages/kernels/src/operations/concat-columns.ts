@@ -2,6 +2,7 @@ import { Opcode } from '../program.js'
 import { floatsOf } from '../reference/host-tensor.js'
 import type { Operation } from './operation.js'
 import { reads, writes } from './signature.js'
+import { sliceColumns } from './slice-columns.js'
 
 /** `y[r] = [a[r] | b[r]]`. */
 export const concatColumns: Operation = {
@@ -16,5 +17,12 @@ export const concatColumns: Operation = {
       out.set(floatsOf(a!).subarray(row * left, (row + 1) * left), at)
       out.set(floatsOf(b!).subarray(row * right, (row + 1) * right), at + left)
     }
+  },
+  vjp({ inputs: [a, b], outputGradients: [dy], wants, emit }) {
+    const [left, right] = [a!.shape[1]!, b!.shape[1]!]
+    return [
+      wants[0] ? emit(sliceColumns, [dy], { from: 0 }, new Map([['N', left]]))[0] : undefined,
+      wants[1] ? emit(sliceColumns, [dy], { from: left }, new Map([['N', right]]))[0] : undefined,
+    ]
   },
 }

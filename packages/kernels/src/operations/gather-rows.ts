@@ -1,6 +1,7 @@
 import { Opcode } from '../program.js'
 import { wordsOf } from '../reference/host-tensor.js'
 import type { Operation } from './operation.js'
+import { scatterAddRows } from './rows.js'
 import { anyDType, reads, writes } from './signature.js'
 import { checkBelow } from './values.js'
 
@@ -23,4 +24,8 @@ export const gatherRows: Operation = {
       y!.data.set(x!.data.subarray(row * columns, (row + 1) * columns), i * columns)
     }
   },
+  vjp: ({ inputs: [x, rows], outputGradients: [dy], emit }) => [
+    emit(scatterAddRows, [dy, rows], {}, new Map([['R', x!.shape[0]!]]))[0],
+    undefined,
+  ],
 }

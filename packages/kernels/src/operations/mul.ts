@@ -13,4 +13,8 @@ export const mul: Operation = {
     const [y, a, b] = tensors.map(floatsOf) as [Float32Array, Float32Array, Float32Array]
     for (let i = 0; i < y.length; i++) y[i] = a[i]! * b[i]!
   },
+  vjp: ({ inputs: [a, b], outputGradients: [dy], wants, emit }) => [
+    wants[0] ? emit(mul, [dy, b])[0] : undefined,
+    wants[1] ? emit(mul, [dy, a])[0] : undefined,
+  ],
 }

@@ -1,4 +1,5 @@
 import { GraphError } from '../errors.js'
+import type { GraphTensor } from '../graph/graph-tensor.js'
 import type { Arithmetic } from '../reference/arithmetic.js'
 import type { HostTensor } from '../reference/host-tensor.js'
 import {
@@ -42,20 +43,34 @@ export interface Operation {
   /** Whole rows in order: the oracle of every backend. */
   run(call: ReferenceCall): void
   /**
-   * The seam for reverse mode: emits the operations that turn gradients of the outputs into gradients of the inputs.
-   * Generic in the graph so that this file needs no builder.
+   * Reverse mode: emits the operations that turn gradients of the outputs into gradients of the inputs. Absent where
+   * an operation has none, or only inference uses it.
    */
   readonly vjp?: ReverseRule
 }
 
-/** Given a recorded operation and its outputs' gradients, the inputs' gradients; undefined where none flows. */
-export type ReverseRule = <Tensor>(context: {
-  readonly inputs: readonly (Tensor | undefined)[]
-  readonly outputs: readonly Tensor[]
+/** What a reverse rule is told; lists of inputs are in the order of the signature, behind the outputs. */
+export interface ReverseContext {
+  /** Absent optional ones are undefined. */
+  readonly inputs: readonly GraphTensor[]
+  readonly outputs: readonly GraphTensor[]
   readonly attributes: Readonly<Record<string, number>>
-  readonly outputGradients: readonly (Tensor | undefined)[]
-  readonly emit: (operation: Operation, inputs: readonly Tensor[], attributes?: Record<string, number>) => Tensor[]
-}) => readonly (Tensor | undefined)[]
+  /** Undefined for outputs on which nothing depends. */
+  readonly outputGradients: readonly (GraphTensor | undefined)[]
+  /** Of which inputs the gradient is asked for. */
+  readonly wants: readonly boolean[]
+  /** The states on top of which gradients of inputs that are parameters are added. */
+  readonly accumulators: readonly (GraphTensor | undefined)[]
+  emit(
+    operation: Operation,
+    inputs: readonly (GraphTensor | undefined)[],
+    attributes?: Readonly<Record<string, number>>,
+    known?: Bindings,
+  ): GraphTensor[]
+}
+
+/** Returns the gradients of the inputs; undefined where none is wanted. */
+export type ReverseRule = (context: ReverseContext) => readonly (GraphTensor | undefined)[]
 
 /** Letters of one-letter attributes. */
 function attributeBindings(operation: Operation, attributes: Readonly<Record<string, number>>): Map<string, number> {
@@ -77,8 +92,9 @@ export function checkOperation(
   describeExtent: (extent: number) => string,
   known: Bindings = new Map(),
 ): Map<string, number> {
-  const bindings = new Map([...attributeBindings(operation, attributes), ...known])
-  for (const [letter, value] of bindings) {
+  const letters = attributeBindings(operation, attributes)
+  const bindings = new Map([...letters, ...known])
+  for (const [letter, value] of letters) {
     if (value >= 0) continue
     throw new GraphError(`${operation.name}: ${letter} is ${value}, expected a count.`, { operation: operation.name })
   }

@@ -2,6 +2,7 @@ import { Opcode } from '../program.js'
 import { createLanes, dotLanes } from '../reference/arithmetic.js'
 import { floatsOf, type HostTensor } from '../reference/host-tensor.js'
 import type { Operation, ReferenceCall } from './operation.js'
+import { rmsNormGradient, rmsNormWeightGradient } from './rms-norm-gradient.js'
 import { float, reads, writes } from './signature.js'
 
 /** `y = x / sqrt(mean(x²) + eps) · weight` over each group of as many columns as `weight` has. May run in place. */
@@ -27,5 +28,9 @@ export const rmsNorm: Operation = {
   run(call) {
     const [y, x, weight] = call.tensors
     normalize(y!, x!, weight!, call.attributes.eps!, call)
+  },
+  vjp({ inputs: [x, weight], outputGradients: [dy], attributes, wants, accumulators: [, sum], emit }) {
+    if (sum) emit(rmsNormWeightGradient, [sum, x, dy], attributes)
+    return [wants[0] ? emit(rmsNormGradient, [x, weight, dy], attributes)[0] : undefined, undefined]
   },
 }

@@ -1,6 +1,7 @@
 import { Opcode } from '../program.js'
 import { floatsOf, wordsOf } from '../reference/host-tensor.js'
 import type { Operation } from './operation.js'
+import { ropeGradient } from './rope-gradient.js'
 import { integer, reads, writes } from './signature.js'
 import { checkBelow } from './values.js'
 
@@ -43,4 +44,9 @@ export const rope: Operation = {
       }
     }
   },
+  vjp: ({ inputs: [, positions, table], outputGradients: [dy], attributes, emit }) => [
+    emit(ropeGradient, [dy, positions, table], attributes)[0],
+    undefined,
+    undefined,
+  ],
 }

@@ -1,6 +1,7 @@
 import { Opcode } from '../program.js'
 import { floatsOf } from '../reference/host-tensor.js'
 import type { Operation } from './operation.js'
+import { padColumns } from './rows.js'
 import { integer, reads, writes } from './signature.js'
 
 /** `y[r] = x[r, from .. from + N]`. */
@@ -22,4 +23,6 @@ export const sliceColumns: Operation = {
       floatsOf(y!).set(floatsOf(x!).subarray(row * width + from, row * width + from + columns), row * columns)
     }
   },
+  vjp: ({ inputs: [x], outputGradients: [dy], attributes, emit }) =>
+    emit(padColumns, [dy], attributes, new Map([['E', x!.shape[1]!]])),
 }

@@ -1,0 +1,60 @@
+import type { AlignedContext, Dimension, Graph, GraphTensor, InputData } from '@hass-engine/kernels'
+import type { TrainingRows } from './training-rows.js'
+
+/** Most rows of one batch. */
+export interface BatchLimits {
+  readonly sequences: number
+  readonly positions: number
+}
+
+/** What one alignment step reads, as inputs of a graph; see `StepRows`. */
+export interface StepInputs {
+  readonly places: GraphTensor
+  readonly positions: GraphTensor
+  /** What the input features are chosen from, and which: predictions of the step before, then first features. */
+  readonly pool: Dimension
+  readonly sources: GraphTensor
+  readonly context: AlignedContext
+  readonly masked: GraphTensor
+  /** Slots of all sources up to this step's. */
+  readonly slots: Dimension
+}
+
+/** Declares the inputs of step `step`, the first being 1. */
+export function declareStep(graph: Graph, step: number, masked: Dimension, limits: BatchLimits): StepInputs {
+  const most = limits.sequences * limits.positions
+  const name = (what: string) => `step${step}.${what}`
+  const rows = graph.dimension(name('rows'), most)
+  const near = graph.dimension(name('near'), most * (step - 1))
+  const offsets = graph.dimension(name('offsets'), most + 1)
+  const words = (what: string, extent: Dimension) => graph.input(name(what), 'U32', [extent])
+  return {
+    places: words('places', rows),
+    positions: words('positions', rows),
+    pool: graph.dimension(name('pool'), most + limits.sequences),
+    sources: words('sources', rows),
+    context: {
+      begins: words('begins', rows),
+      ends: words('ends', rows),
+      nearOffsets: words('nearOffsets', offsets),
+      near: words('near', near),
+    },
+    masked: words('masked', masked),
+    slots: graph.dimension(name('slots'), most * step),
+  }
+}
+
+/** The elements of the steps' inputs, and the dimensions that they do not tell. */
+export function bindSteps({ context, firsts, steps }: TrainingRows) {
+  const inputs: Record<string, InputData> = {}
+  const dims: Record<string, number> = { sequences: firsts.length }
+  let [slots, pool] = [context.length, 0]
+  for (const [i, rows] of steps.entries()) {
+    for (const [name, data] of Object.entries(rows)) inputs[`step${i + 1}.${name}`] = data
+    if (i > 0) slots += rows.places.length
+    dims[`step${i + 1}.slots`] = slots
+    dims[`step${i + 1}.pool`] = pool
+    pool = rows.places.length + firsts.length
+  }
+  return { inputs, dims }
+}
