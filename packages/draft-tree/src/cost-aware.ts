@@ -16,7 +16,7 @@ import { CandidateTree, rootCandidate } from './candidate-tree.js'
 import { type CostArrays, CostCache } from './cost-curve.js'
 import { CostCurveError } from './errors.js'
 import { checkNodes, checkTopK, levelsOf, limits } from './limits.js'
-import { bestNodeCount } from './row-budget.js'
+import { bestNodeCount, priceOfTime } from './row-budget.js'
 import { RowProfile } from './row-profile.js'
 
 export interface CostAwareOptions {
@@ -222,12 +222,6 @@ function mergeDescending(first: Float64Array, second: Float64Array, factor: numb
     merged[at] = Math.max(left, right)
   }
   return merged
-}
-
-/** Tokens that a millisecond is worth: what is emitted at present, but no less than plain decoding would. */
-function priceOfTime(rate: number | undefined, plainMs: number): number {
-  const running = rate !== undefined && rate > 0 && rate < Infinity ? rate : 0
-  return plainMs > 0 ? Math.max(running, 1 / plainMs) : running
 }
 
 function acceptanceOf(calibration: Calibration, tree: DraftTree): Float64Array {

@@ -1,7 +1,8 @@
 import { createDraftTree, type DraftTree } from '@hass-engine/core'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { draft, evenRows, faultsOf } from '../test/support.js'
+import { draft, evenRows, faultsOf, linearCosts } from '../test/support.js'
+import { costAware } from './cost-aware.js'
 import { dynamicTree } from './dynamic-tree.js'
 import { TreeMismatchError } from './errors.js'
 import { mergePolicies } from './merge-policies.js'
@@ -129,6 +130,58 @@ describe('mergePolicies', () => {
     const unknown = createDraftTree([2], [-1])
     policy.observe?.(unknown, { path: Uint32Array.of(0), bonusToken: 4 })
     expect(seen[1]).toEqual([unknown, [0], 4])
+  })
+
+  it('takes a node while it brings more than its time, whichever policy it is of', () => {
+    const policy = mergePolicies([ngram({ maxMatch: 2 })])
+    const nodes = (costs?: ReturnType<typeof linearCosts>) =>
+      draft(policy, evenRows([]), { root: 2, history, ...(costs && { costs }) }).tree.tokens.length - 1
+    // A match of two tokens is right in half of all cases: ½, ¼, … of a token, each for so many passes.
+    expect(nodes()).toBe(4)
+    expect(nodes(linearCosts(0.01))).toBe(4)
+    expect(nodes(linearCosts(0.2))).toBe(2)
+    expect(nodes(linearCosts(0.3))).toBe(1)
+    expect(nodes(linearCosts(0.6))).toBe(0)
+  })
+
+  it('weighs nodes by what their policies have learnt', () => {
+    const head = costAware({ topK: 1, depth: 0 })
+    const policy = mergePolicies([head, ngram({ maxMatch: 2, depth: 1 })])
+    const cycle = { root: 2, history, costs: linearCosts(0.3) }
+    const tokens = () => [...draft(policy, evenRows([0.9]), cycle).tree.tokens].slice(1)
+    expect(tokens()).toEqual([1000, 3])
+    for (let i = 0; i < 100; i++) {
+      const { tree } = draft(policy, evenRows([0.9]), cycle)
+      const node = tree.tokens.indexOf(3)
+      policy.observe?.(tree, { path: Uint32Array.of(0, ...(node > 0 ? [node] : [])), bonusToken: node > 0 ? 9 : 3 })
+    }
+    expect(tokens()).toEqual([3])
+    const { tree } = draft(policy, evenRows([0.9]), cycle)
+    expect(policy.acceptance!(tree)[1]).toBeGreaterThan(0.9)
+    expect(policy.acceptance!(createDraftTree([2, 5], [-1, 0], [0, Math.log(0.25)]))[1]).toBeCloseTo(0.25, 6)
+  })
+
+  it('finds its way back to what it left out: the emitted token judges that too', () => {
+    const policy = mergePolicies([ngram({ maxMatch: 2, depth: 1 })])
+    const cycle = { root: 2, history, costs: linearCosts(0.6) }
+    const step = () => draft(policy, evenRows([]), cycle).tree
+    expect(step().tokens).toHaveLength(1)
+    for (let i = 0; i < 20; i++) policy.observe?.(step(), { path: Uint32Array.of(0), bonusToken: 3 })
+    expect([...step().tokens]).toEqual([2, 3])
+  })
+
+  it('is never worse than plain decoding by its own model', () => {
+    const prob = fc.double({ min: 0, max: 1, noNaN: true })
+    fc.assert(
+      fc.property(prob, prob, fc.double({ min: 0, max: 1.5, noNaN: true }), (first, second, perRow) => {
+        const policy = mergePolicies([dynamicTree({ topK: 2, depth: 1 }), ngram({ maxMatch: 2 })])
+        const costs = linearCosts(perRow)
+        const { tree } = draft(policy, evenRows([first, second]), { root: 2, history, costs })
+        expect(faultsOf(tree)).toEqual([])
+        const tokens = Array.from(policy.acceptance!(tree)).reduce((sum, value) => sum + value, 0)
+        expect(tokens / (1 + perRow * (tree.tokens.length - 1))).toBeGreaterThanOrEqual(1 - 1e-6)
+      }),
+    )
   })
 
   it('refuses none, or two that draft with a model', () => {

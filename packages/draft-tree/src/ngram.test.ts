@@ -78,6 +78,19 @@ describe('ngram', () => {
     expect(policy.start(cycle).finish()).toEqual(worse)
   })
 
+  it('counts a token that was emitted where a cut tree ended as right', () => {
+    const [whole, cut] = [ngram({ depth: 3 }), ngram({ depth: 3 })]
+    const cycle = { root: 2, history: [1, 2, 3, 4, 5, 1, 2] }
+    for (let i = 0; i < 50; i++) {
+      whole.observe?.(whole.start(cycle).finish(), { path: Uint32Array.of(0, 1), bonusToken: 9 })
+      // Node 2 holds token 4: the pass did not see it, but the target chose it.
+      cut.observe?.(cut.start(cycle).finish(), { path: Uint32Array.of(0, 1), bonusToken: 4 })
+    }
+    const [wrong, right] = [whole, cut].map((policy) => policy.start(cycle).finish().logProbs)
+    expect(right![1]).toBe(wrong![1])
+    expect(right![2]).toBeGreaterThan(wrong![2]!)
+  })
+
   it.each<NgramOptions>([
     { minMatch: 0 },
     { minMatch: 3, maxMatch: 2 },

@@ -70,9 +70,12 @@ export function ngram(options: NgramOptions = {}): TreePolicy {
     observe(tree, verdict) {
       const length = matchLengths.get(tree)
       if (length === undefined) return
+      // The token after the last accepted node judges what stands there, whether it was verified or left out.
+      const choices = [...Array.from(verdict.path.subarray(1), (node) => tree.tokens[node]!), verdict.bonusToken]
       for (const [step, node] of verdict.path.entries()) {
-        if (!tree.parents.includes(node)) return
-        rates.record(length + step, step + 1 < verdict.path.length)
+        const children = tree.tokens.filter((_, child) => tree.parents[child] === node)
+        if (children.length === 0) return
+        rates.record(length + step, children.includes(choices[step]!))
       }
     },
   }

@@ -38,3 +38,9 @@ export function bestNodeCount(
   }
   return { nodes, surplus }
 }
+
+/** Tokens that a millisecond is worth: what is emitted at present, but no less than plain decoding would. */
+export function priceOfTime(rate: number | undefined, plainMs: number): number {
+  const running = rate !== undefined && rate > 0 && rate < Infinity ? rate : 0
+  return plainMs > 0 ? Math.max(running, 1 / plainMs) : running
+}
