@@ -1,3 +1,5 @@
+export { type FoundCheckpoint, findCheckpoint, type LoadedCheckpoint } from './checkpoint/load-checkpoint.js'
+export type { CheckpointManifest, RunHistory, RunIdentity, RunPosition } from './checkpoint/manifest.js'
 export { type CorpusWriter, type CorpusWriterOptions, openCorpusWriter } from './corpus/corpus-writer.js'
 export * from './corpus/errors.js'
 export type { FeatureSource, ResponseRequest, SourcedResponse } from './corpus/feature-source.js'
@@ -30,4 +32,21 @@ export {
 export { type Split, splitOf } from './dataset/split.js'
 export * from './head-trainer.js'
 export { NonFiniteError } from './non-finite-error.js'
+export { type RecipeName, recipes } from './recipe/presets.js'
+export { parseRecipe, planOf, type RecipePhase, readRecipe, type TrainingRecipe } from './recipe/recipe.js'
 export type { HeadRecipe } from './recipe.js'
+export { TrainingError, type TrainingErrorCode } from './run/errors.js'
+export * from './run/events.js'
+export type { Interval } from './run/interval.js'
+export { type LogLine, readLog } from './run/run-log.js'
+export { holdsRun, type RunPlaces, runPlaces } from './run/run-places.js'
+export { trainHead } from './run/train-head.js'
+export type { EvaluatedHead, TrainHeadOptions } from './run/train-head-options.js'
+export type { TrainingData } from './run/training-data.js'
+export {
+  learningRateAt,
+  type Schedule,
+  type TrainingPhase,
+  type TrainingPlan,
+  totalSteps,
+} from './run/training-plan.js'
