@@ -76,8 +76,8 @@ inline void run_distillation(const void *arguments, std::int64_t begin, std::int
   float *top = target + distillation_rows * a.vocabulary;
   auto *ids = reinterpret_cast<std::uint32_t *>(top + a.k);
   for (std::int64_t unit = begin; unit < end; ++unit) {
-    const std::int64_t first = unit * distillation_rows;
-    const std::int64_t rows = a.rows - first < distillation_rows ? a.rows - first : distillation_rows;
+    const std::int64_t most = distillation_unit_rows(a.rows), first = unit * most;
+    const std::int64_t rows = a.rows - first < most ? a.rows - first : most;
     for (std::int64_t column = 0; column < a.vocabulary; column += distillation_columns) {
       const std::int64_t left = a.vocabulary - column, columns = left < distillation_columns ? left : distillation_columns;
       product_block({a.prediction + first * a.columns, a.columns, 1}, rows, a.columns, a.panels, column, columns, false,

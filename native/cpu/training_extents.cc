@@ -43,7 +43,10 @@ std::int64_t training_units(hass_cpu_stage stage, const void *arguments) {
       const auto &a = as<hass_cpu_aligned_args>(arguments);
       return blocks_of(a.slots, aligned_slots) * a.kv_heads;
     }
-    case HASS_CPU_DISTILLATION: return blocks_of(as<hass_cpu_distillation_args>(arguments).rows, distillation_rows);
+    case HASS_CPU_DISTILLATION: {
+      const std::int64_t rows = as<hass_cpu_distillation_args>(arguments).rows;
+      return blocks_of(rows, distillation_unit_rows(rows));
+    }
     case HASS_CPU_GRADIENT_FACTS: return as<hass_cpu_gradient_facts_args>(arguments).rows;
     case HASS_CPU_ADAM_W: return as<hass_cpu_adam_args>(arguments).rows;
     default: return 0;
