@@ -1,5 +1,4 @@
 import {
-  type CostTables,
   DisposedError,
   type GenerationEvent,
   type GenerationResult,
@@ -23,7 +22,6 @@ export interface EngineParts {
   readonly draft: DeviceDraftHead | undefined
   /** Trees of requests that bring no policy. */
   readonly policy: TreePolicy
-  readonly costs: CostTables | undefined
   /** Longest text, in tokens. */
   readonly maxContext: number
   readonly scheduler: Scheduler
@@ -37,8 +35,6 @@ export class Engine implements TextGenerator, AsyncDisposable {
   readonly target: DeviceTargetModel
   readonly draft: DeviceDraftHead | undefined
   readonly policy: TreePolicy
-  /** What passes cost here, for policies that weigh it. Absent where nothing is drafted and none were given. */
-  readonly costs: CostTables | undefined
   /** Longest text, in tokens, prompt and answer together. */
   readonly maxContext: number
   readonly #scheduler: Scheduler
@@ -52,7 +48,6 @@ export class Engine implements TextGenerator, AsyncDisposable {
     this.target = parts.target
     this.draft = parts.draft
     this.policy = parts.policy
-    this.costs = parts.costs
     this.maxContext = parts.maxContext
     this.#scheduler = parts.scheduler
     this.#disposables = parts.disposables

@@ -30,6 +30,11 @@ export {
   type VocabularyCoverage,
 } from './dataset/draft-vocabulary.js'
 export { type Split, splitOf } from './dataset/split.js'
+export { type AcceptanceCounts, sumAcceptance } from './evaluation/acceptance.js'
+export { type ReplayOptions, replayResponses } from './evaluation/replay.js'
+export { createHeadModel, type HeadModelOptions } from './export/head-model.js'
+export { type HeadParameters, headConfig, shapeHeadParameters } from './export/head-parameters.js'
+export { readTrainerInputs, type TrainerInputsOptions } from './export/trainer-inputs.js'
 export * from './head-trainer.js'
 export { NonFiniteError } from './non-finite-error.js'
 export { type RecipeName, recipes } from './recipe/presets.js'
@@ -50,3 +55,4 @@ export {
   type TrainingPlan,
   totalSteps,
 } from './run/training-plan.js'
+export { createWarmStart, type WarmStart, type WarmStartOptions } from './warm-start/warm-start.js'

@@ -39,6 +39,8 @@ export interface DatasetOptions {
    * of two thousand tokens; short ones get much of it. Defaults to 0.1; 0 is none.
    */
   readonly noise?: number
+  /** `[size]`, the target's ids of the draft vocabulary: token losses count where it has the token. Defaults to all. */
+  readonly draftVocabulary?: Uint32Array
 }
 
 /** Where in the data a run stands: what a checkpoint holds of it. */
@@ -69,6 +71,7 @@ const optionKeys = [
   'maxLength',
   'contextRows',
   'noise',
+  'draftVocabulary',
 ]
 
 /** Rows of a sequence that a batch takes: from `first` on, `length` of them. */
@@ -97,6 +100,7 @@ export class Dataset {
   readonly #noise: NoiseField
   readonly #noiseScale: number
   readonly #windows: readonly Window[]
+  readonly #draftVocabulary: ReadonlySet<number> | undefined
   readonly #maxRows: number
   readonly #maxSequences: number
   #plan: { readonly epoch: number; readonly batches: readonly Uint32Array[] } | undefined
@@ -113,6 +117,7 @@ export class Dataset {
     this.#noiseScale = checkNumber(options.noise ?? 0.1, 'noise', { min: 0, max: 1 })
     this.#noise = createNoiseField(seed)
     this.#seed = seed
+    this.#draftVocabulary = options.draftVocabulary && new Set(options.draftVocabulary)
     this.corpus = corpus
     this.#windows = corpus.sequences.flatMap((sequence, index) => {
       const isWanted = splitOf(sequence.id, heldOutShare) === split && (domains?.includes(sequence.domain) ?? true)
@@ -165,6 +170,7 @@ export class Dataset {
     const cells = windows.length * positions
     const tokens = new Uint32Array(cells)
     const lossMask = new Uint8Array(cells)
+    const tokenLossMask = this.#draftVocabulary && new Uint8Array(cells)
     const features = new Float32Array(cells * size)
     const read = await Promise.all(windows.map(({ sequence }) => this.corpus.readFeatures(sequence, signal)))
     for (const [i, { sequence, first, length }] of windows.entries()) {
@@ -173,6 +179,10 @@ export class Dataset {
       tokens.set(ids.subarray(first + 1, first + 1 + length), at)
       // One short of the length: the last row has no next feature.
       lossMask.set(responseMask.subarray(first + 2, first + 1 + length), at)
+      for (let row = 0; tokenLossMask && row < length - 1; row++) {
+        const isKnown = this.#draftVocabulary!.has(ids[first + row + 2]!)
+        tokenLossMask[at + row] = isKnown ? lossMask[at + row]! : 0
+      }
       features.set(read[i]!.subarray(first * size, (first + length) * size), at * size)
     }
     const inputFeatures = this.#noiseScale > 0 ? this.#addNoise(features, positions, epoch, chosen) : undefined
@@ -183,6 +193,7 @@ export class Dataset {
       features,
       ...(inputFeatures && { inputFeatures }),
       lossMask,
+      ...(tokenLossMask && { tokenLossMask }),
       corpusSequences: Uint32Array.from(windows, ({ sequence }) => sequence),
       rows: windows.reduce((sum, { length }) => sum + length, 0),
       maskedRows: lossMask.reduce((sum, counts) => sum + counts, 0),

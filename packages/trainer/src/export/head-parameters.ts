@@ -1,0 +1,57 @@
+import { elementCount, InvalidArgumentError } from '@hass-engine/core'
+import type { ModelConfig } from '@hass-engine/weights'
+import { headShapes } from '../training-head.js'
+
+/** A head's trained tensors by their published names, `fc.weight`, `layers.0.…`, each row-major float32. */
+export type HeadParameters = ReadonlyMap<string, Float32Array>
+
+/**
+ * The configuration of a head for a target: one layer of the target's sizes, with the biases that it has parameters for.
+ *
+ * @param draftVocabSize absent for a head that knows the whole vocabulary
+ */
+export function headConfig(target: ModelConfig, parameters: HeadParameters, draftVocabSize?: number): ModelConfig {
+  const { latentAttention, experts, ...config } = target
+  return {
+    ...config,
+    architecture: 'hass-head',
+    layers: 1,
+    mtpLayers: 0,
+    tiesEmbeddings: false,
+    hasQueryKeyValueBias: parameters.has('layers.0.self_attn.q_proj.bias'),
+    hasOutputBias: parameters.has('layers.0.self_attn.o_proj.bias'),
+    hasMlpBias: parameters.has('layers.0.mlp.gate_proj.bias'),
+    hasQueryKeyNorm: false,
+    ...(draftVocabSize !== undefined && { draftVocabSize }),
+  }
+}
+
+/**
+ * Checks that parameters are those of a head: none missing, left over or of another size.
+ *
+ * @returns each with its shape
+ * @throws InvalidArgumentError
+ */
+export function shapeHeadParameters(
+  config: ModelConfig,
+  parameters: HeadParameters,
+): Map<string, { readonly shape: readonly number[]; readonly data: Float32Array }> {
+  const shapes = headShapes(config, (name) => parameters.has(name))
+  const extra = [...parameters.keys()].find((name) => !shapes.has(name))
+  if (extra !== undefined) {
+    throw new InvalidArgumentError(
+      `Parameter ${extra} is none of this head; it has ${[...shapes.keys()].join(', ')}.`,
+      { name: extra },
+    )
+  }
+  return new Map(
+    [...shapes].map(([name, shape]) => {
+      const data = parameters.get(name)
+      if (data?.length === elementCount(shape)) return [name, { shape, data }]
+      throw new InvalidArgumentError(
+        `Parameter ${name} ${data ? `has ${data.length} elements` : 'is missing'}, expected [${shape.join(', ')}] for a head of this target.`,
+        { name, found: data?.length, expected: shape },
+      )
+    }),
+  )
+}
