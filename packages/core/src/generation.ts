@@ -93,6 +93,7 @@ export interface GenerationTimings {
 
 export interface GenerationResult {
   readonly text: string
+  /** Empty where a server does not say which. */
   readonly tokens: Uint32Array
   readonly finishReason: FinishReason
   readonly usage: Usage
