@@ -1,4 +1,11 @@
-export type { ClientOptions, LimitOptions, RetryOptions, ServerKind, TimeoutOptions } from './client-options.js'
+export {
+  type ClientOptions,
+  type LimitOptions,
+  type RetryOptions,
+  type ServerKind,
+  serverKinds,
+  type TimeoutOptions,
+} from './client-options.js'
 export { type Client, createClient } from './create-client.js'
 export {
   ClientError,
