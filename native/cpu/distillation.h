@@ -80,16 +80,18 @@ inline void run_distillation(const void *arguments, std::int64_t begin, std::int
     const std::int64_t rows = a.rows - first < most ? a.rows - first : most;
     for (std::int64_t column = 0; column < a.vocabulary; column += distillation_columns) {
       const std::int64_t left = a.vocabulary - column, columns = left < distillation_columns ? left : distillation_columns;
-      product_block({a.prediction + first * a.columns, a.columns, 1}, rows, a.columns, a.panels, column, columns, false,
+      product_block({a.prediction + first * a.columns, a.columns, 1}, rows, a.columns,
+                    {a.panels, a.columns, 0}, column, columns, false,
                     head + column, a.vocabulary, tiles);
-      product_block({a.target + first * a.columns, a.columns, 1}, rows, a.columns, a.panels, column, columns, false,
+      product_block({a.target + first * a.columns, a.columns, 1}, rows, a.columns,
+                    {a.panels, a.columns, 0}, column, columns, false,
                     target + column, a.vocabulary, tiles);
     }
     for (std::int64_t r = 0; r < rows; ++r) {
       token_losses(a, first + r, head + r * a.vocabulary, target + r * a.vocabulary, ids, top);
       a.losses[(first + r) * 4] = feature_loss(a, first + r, a.gradient + (first + r) * a.columns);
     }
-    product_block({head, a.vocabulary, 1}, rows, a.vocabulary, a.transposed, 0, a.columns, true,
+    product_block({head, a.vocabulary, 1}, rows, a.vocabulary, {a.transposed, a.vocabulary, 0}, 0, a.columns, true,
                   a.gradient + first * a.columns, a.columns, tiles);
   }
 }

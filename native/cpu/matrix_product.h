@@ -97,8 +97,15 @@ inline void product_edge(const float *tile, const float *panel, std::int64_t dep
   }
 }
 
-// c [count, columns] of `count` rows and the columns from `first` on, a multiple of sixteen. tiles: scratch memory.
-inline void product_block(const Rows &rows, std::int64_t count, std::int64_t inner, const float *panels,
+// Panels of all inner indices of a matrix, and the first of those that a product takes.
+struct Panels {
+  const float *data;
+  std::int64_t inner, begin;
+};
+
+// c [count, columns] of `count` rows, `inner` indices and the columns from `first` on, a multiple of sixteen.
+// tiles: scratch memory, product_depth for each of the rows, rounded up to whole tiles.
+inline void product_block(const Rows &rows, std::int64_t count, std::int64_t inner, const Panels &panels,
                           std::int64_t first, std::int64_t columns, bool is_added, float *c, std::int64_t stride,
                           float *tiles) {
   for (std::int64_t begin = 0; begin < inner; begin += product_depth) {
@@ -106,7 +113,7 @@ inline void product_block(const Rows &rows, std::int64_t count, std::int64_t inn
     const bool continues = is_added || begin > 0;
     pack_tiles(rows, count, begin, end, tiles);
     for (std::int64_t column = 0; column < columns; column += product_panel) {
-      const float *panel = panels + (first + column) * inner + begin * product_panel;
+      const float *panel = panels.data + (first + column) * panels.inner + (panels.begin + begin) * product_panel;
       const std::int64_t width = columns - column < product_panel ? columns - column : product_panel;
       for (std::int64_t row = 0; row < count; row += product_tile_rows) {
         const std::int64_t height = count - row < product_tile_rows ? count - row : product_tile_rows;
@@ -137,7 +144,7 @@ inline void run_product(const void *arguments, std::int64_t begin, std::int64_t 
         for (std::int64_t i = 0; i < width; ++i) c[r * a.c_stride + i] = 0.0f;
       }
     }
-    product_block(rows, height, a.inner, a.panels, column, width, a.is_added != 0, c, a.c_stride,
+    product_block(rows, height, a.inner, {a.panels, a.inner, 0}, column, width, a.is_added != 0, c, a.c_stride,
                   static_cast<float *>(scratch));
     if (!a.bias && !a.residual) continue;
     for (std::int64_t r = 0; r < height; ++r) {

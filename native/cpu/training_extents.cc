@@ -38,7 +38,10 @@ std::int64_t training_units(hass_cpu_stage stage, const void *arguments) {
     case HASS_CPU_PAD_COLUMNS: return as<hass_cpu_pad_args>(arguments).rows;
     case HASS_CPU_COPY_ROWS: return as<hass_cpu_copy_args>(arguments).rows;
     case HASS_CPU_ALIGNED_ATTENTION:
-    case HASS_CPU_ALIGNED_QUERIES: return as<hass_cpu_aligned_args>(arguments).rows;
+    case HASS_CPU_ALIGNED_QUERIES: {
+      const auto &a = as<hass_cpu_aligned_args>(arguments);
+      return blocks_of(a.rows, aligned_rows) * a.kv_heads;
+    }
     case HASS_CPU_ALIGNED_KEYS: {
       const auto &a = as<hass_cpu_aligned_args>(arguments);
       return blocks_of(a.slots, aligned_slots) * a.kv_heads;
@@ -60,9 +63,11 @@ std::size_t training_scratch_bytes(hass_cpu_stage stage, const void *arguments) 
     case HASS_CPU_ALIGNED_ATTENTION:
     case HASS_CPU_ALIGNED_QUERIES: {
       const auto &a = as<hass_cpu_aligned_args>(arguments);
-      floats = 3 * round_up(a.max_context, 8) + 8 + round_up(a.size, 8);
+      floats = packed_block(aligned_rows) + 2 * aligned_rows * (round_up(a.slots, product_panel) + product_panel) +
+               2 * round_up(a.max_near, 8);
       break;
     }
+    case HASS_CPU_ALIGNED_KEYS: floats = packed_block(product_rows) + 2 * product_rows * aligned_slots; break;
     case HASS_CPU_DISTILLATION: {
       const auto &a = as<hass_cpu_distillation_args>(arguments);
       floats = packed_block(distillation_rows) + 2 * distillation_rows * a.vocabulary +
@@ -121,7 +126,7 @@ double training_cost(hass_cpu_stage stage, const void *arguments) {
     case HASS_CPU_ALIGNED_QUERIES:
     case HASS_CPU_ALIGNED_KEYS: {
       const auto &a = as<hass_cpu_aligned_args>(arguments);
-      return area(a.rows, a.heads) * area(a.max_context, a.size) * 0.2;
+      return area(a.rows, a.heads) * area(a.slots, a.size) * 0.1;
     }
     case HASS_CPU_DISTILLATION: {
       const auto &a = as<hass_cpu_distillation_args>(arguments);

@@ -2,7 +2,8 @@
  * summed in one order that depends on no thread, so that a resumed run has the bits of one that was not stopped.
  *
  *   PLAIN_LINEAR, MATMUL, ADD_PRODUCT   PANELS (the second matrix -> staging), PRODUCT
- *   ALIGNED_ATTENTION_GRADIENT          ALIGNED_QUERIES (staging: [rows, heads] sums of dy * y), ALIGNED_KEYS
+ *   ALIGNED_ATTENTION                   PANELS of each kv head's keys and values, ALIGNED_ATTENTION
+ *   ALIGNED_ATTENTION_GRADIENT          PANELS of keys, values, q, dy; ALIGNED_QUERIES, ALIGNED_KEYS
  *   DISTILLATION                        PANELS of lm_head, PANELS of its transpose, DISTILLATION
  *   the rest                            the stage of that name
  */
@@ -85,11 +86,12 @@ typedef struct hass_cpu_copy_args {
 } hass_cpu_copy_args;
 
 /* ALIGNED_ATTENTION, ALIGNED_QUERIES, ALIGNED_KEYS: row r sees slots begins[r] ... ends[r], then
- * near[near_offsets[r] ... near_offsets[r + 1]]. max_context is no less than the context of any row. */
+ * near[near_offsets[r] ... near_offsets[r + 1]]. max_near is no less than the near slots of any row. Panels lie kv head
+ * by kv head or head by head: those of a transpose are of [size, slots], the others of [slots, size] or [rows, size]. */
 typedef struct hass_cpu_aligned_args {
-  int64_t rows, slots, heads, kv_heads, size, max_context;
+  int64_t rows, slots, heads, kv_heads, size, max_near;
   float scale;
-  const float *q;            /* [rows, heads * size] */
+  const float *q;             /* [rows, heads * size] */
   const float *keys, *values; /* [slots, kv_heads * size] */
   const uint32_t *begins, *ends, *near_offsets, *near;
   float *y;     /* [rows, heads * size]; written by ALIGNED_ATTENTION, read by ALIGNED_QUERIES */
@@ -97,6 +99,11 @@ typedef struct hass_cpu_aligned_args {
   const float *dy;
   float *pulls; /* [rows, heads]: sum of dy * y; written by ALIGNED_QUERIES */
   float *dq, *dkeys, *dvalues;
+  const float *keys_transposed;   /* all three */
+  const float *values_transposed; /* ALIGNED_QUERIES, ALIGNED_KEYS */
+  const float *values_panels;     /* ALIGNED_ATTENTION */
+  const float *keys_panels;       /* ALIGNED_QUERIES */
+  const float *q_panels, *dy_panels; /* ALIGNED_KEYS, by head */
 } hass_cpu_aligned_args;
 
 /* DISTILLATION: see hass_program.h. */

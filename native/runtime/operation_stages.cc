@@ -372,7 +372,7 @@ std::uint64_t staging_bytes(const OperationView &view) {
 }
 
 std::int64_t longest_context(const OperationView &view) {
-  if (view.operation.opcode != HASS_OP_TREE_ATTENTION) return longest_aligned_context(view);
+  if (view.operation.opcode != HASS_OP_TREE_ATTENTION) return most_near_slots(view);
   const std::int32_t *operand = view.operation.operands;
   if (!view.addresses) return view.program.rows(operand[6], view.dims) + view.program.rows(operand[8], view.dims);
   const auto indices = [&](int i) { return reinterpret_cast<const std::uint32_t *>(view.addresses[operand[i]]); };

@@ -15,7 +15,7 @@ struct OperationView {
   unsigned char *quantized;         // quantized activations
   bool is_quantized;                // they are there already
   unsigned char *staging;
-  std::int64_t max_context;  // of attention
+  std::int64_t max_context;  // of attention; of aligned attention, the most near slots
 };
 
 // What an operation keeps beside its operands at these sizes: bytes, 0 for nothing.

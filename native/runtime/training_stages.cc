@@ -86,6 +86,27 @@ class TrainingStages {
   std::uint32_t *indices(int operand) const { return static_cast<std::uint32_t *>(bytes(operand)); }
   float *staging() const { return reinterpret_cast<float *>(view_.staging); }
 
+  // Of columns [first, first + size) of row-major rows, or of their transpose; returns what lies behind the panels.
+  float *head_panels(int rows_of, std::int64_t first, std::int64_t size, bool is_transposed, float *target) {
+    hass_cpu_panels_args a{};
+    a.inner = is_transposed ? size : rows(rows_of);
+    a.columns = is_transposed ? rows(rows_of) : size;
+    a.inner_stride = is_transposed ? 1 : columns(rows_of);
+    a.column_stride = is_transposed ? columns(rows_of) : 1;
+    a.b = view_.addresses ? floats(rows_of) + first : nullptr;
+    a.panels = target;
+    run(HASS_CPU_PANELS, a);
+    return target ? target + panel_floats(a.inner, a.columns) : nullptr;
+  }
+
+  // The same of each head in turn.
+  float *heads_panels(int rows_of, std::int64_t size, bool is_transposed, float *target) {
+    for (std::int64_t first = 0; first < columns(rows_of); first += size) {
+      target = head_panels(rows_of, first, size, is_transposed, target);
+    }
+    return target;
+  }
+
   // Of a row-major b [inner, columns], or of the transpose of a row-major [columns, inner].
   void panels(int b, bool is_transposed, float *target) {
     hass_cpu_panels_args a{};
@@ -242,7 +263,7 @@ class TrainingStages {
     a.kv_heads = attribute(1);
     a.size = attribute(2);
     a.scale = attribute_float(3);
-    a.max_context = view_.max_context;
+    a.max_near = view_.max_context;
     a.q = floats(q);
     a.keys = floats(q + 1);
     a.values = floats(q + 2);
@@ -257,6 +278,9 @@ class TrainingStages {
     hass_cpu_aligned_args a = aligned();
     a.y = floats(0);
     a.shift = floats(1);
+    a.keys_transposed = staging();
+    a.values_panels = heads_panels(3, a.size, true, staging());
+    heads_panels(4, a.size, false, const_cast<float *>(a.values_panels));
     run(HASS_CPU_ALIGNED_ATTENTION, a);
   }
 
@@ -268,7 +292,18 @@ class TrainingStages {
     a.dy = floats(3);
     a.y = floats(4);
     a.shift = floats(5);
-    a.pulls = staging();
+    float *next = staging();
+    const auto take = [&](int rows_of, bool is_transposed) {
+      const float *panels = next;
+      next = heads_panels(rows_of, a.size, is_transposed, next);
+      return panels;
+    };
+    a.keys_transposed = take(7, true);
+    a.values_transposed = take(8, true);
+    a.keys_panels = take(7, false);
+    a.q_panels = take(6, false);
+    a.dy_panels = take(3, false);
+    a.pulls = next;
     run(HASS_CPU_ALIGNED_QUERIES, a);
     run(HASS_CPU_ALIGNED_KEYS, a);
   }
@@ -346,9 +381,17 @@ std::uint64_t training_staging_bytes(const OperationView &view) {
     case HASS_OP_ADD_PRODUCT:
       floats = panel_floats(rows(2), columns(2));
       break;
-    case HASS_OP_ALIGNED_ATTENTION_GRADIENT:
-      floats = rows(5) * columns(5);
+    case HASS_OP_ALIGNED_ATTENTION: {
+      const std::int64_t size = view.operation.attributes[2], kv_heads = view.operation.attributes[1];
+      floats = kv_heads * (panel_floats(size, rows(3)) + panel_floats(rows(3), size));
       break;
+    }
+    case HASS_OP_ALIGNED_ATTENTION_GRADIENT: {
+      const std::int64_t size = view.operation.attributes[2], kv_heads = view.operation.attributes[1];
+      floats = kv_heads * (2 * panel_floats(size, rows(7)) + panel_floats(rows(7), size)) +
+               view.operation.attributes[0] * 2 * panel_floats(rows(6), size) + rows(5) * columns(5);
+      break;
+    }
     case HASS_OP_DISTILLATION:
       floats = panel_floats(columns(4), rows(4)) + panel_floats(rows(4), columns(4));
       break;
@@ -358,23 +401,19 @@ std::uint64_t training_staging_bytes(const OperationView &view) {
   return static_cast<std::uint64_t>(floats) * sizeof(float);
 }
 
-std::int64_t longest_aligned_context(const OperationView &view) {
+std::int64_t most_near_slots(const OperationView &view) {
   const std::int32_t opcode = view.operation.opcode;
   if (opcode != HASS_OP_ALIGNED_ATTENTION && opcode != HASS_OP_ALIGNED_ATTENTION_GRADIENT) return 0;
   const std::int32_t *operand = view.operation.operands;
   const auto [q, at] = aligned_places(view.operation);
-  if (!view.addresses) return view.program.rows(operand[q + 1], view.dims) + view.program.rows(operand[at + 3], view.dims);
-  const int first = at;
-  const auto indices = [&](int i) {
-    return reinterpret_cast<const std::uint32_t *>(view.addresses[operand[first + i]]);
-  };
-  const std::uint32_t *begins = indices(0), *ends = indices(1), *offsets = indices(2);
-  std::int64_t longest = 0;
+  if (!view.addresses) return view.program.rows(operand[at + 3], view.dims);
+  const auto *offsets = reinterpret_cast<const std::uint32_t *>(view.addresses[operand[at + 2]]);
   const std::int64_t rows = view.program.rows(operand[q], view.dims);
+  std::int64_t most = 0;
   for (std::int64_t row = 0; row < rows; row++) {
-    longest = std::max<std::int64_t>(longest, std::int64_t(ends[row]) - begins[row] + offsets[row + 1] - offsets[row]);
+    most = std::max<std::int64_t>(most, std::int64_t(offsets[row + 1]) - offsets[row]);
   }
-  return longest;
+  return most;
 }
 
 }  // namespace hass

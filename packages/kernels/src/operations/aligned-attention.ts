@@ -104,7 +104,7 @@ export const alignedAttention: Operation = {
 
 /**
  * Gradients of `alignedAttention`: with p the weights, `dvalues = pᵀ dy`, `ds = p · (dy valuesᵀ − Σ dy · y) · scale`,
- * `dq = ds keys`, `dkeys = dsᵀ q`; rows ascending, and within a kv head its heads ascending.
+ * `dq = ds keys`, `dkeys = dsᵀ q`; rows ascending, heads of a kv head ascending.
  */
 export const alignedAttentionGradient: Operation = {
   name: 'alignedAttentionGradient',
