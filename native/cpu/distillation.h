@@ -6,23 +6,28 @@
 namespace hass {
 namespace {
 
-// logits -> softmax in place; returns the logarithm of the denominator of the logits.
-inline float softmax_row(float *logits, std::int64_t size) {
-  const float largest = row_maximum(logits, size);
+// Returns the logarithm of the denominator. y may be x.
+inline float softmax_row(const float *x, std::int64_t size, float *y) {
+  const float largest = row_maximum(x, size);
   Vec8 totals[4] = {splat(0.0f), splat(0.0f), splat(0.0f), splat(0.0f)};
   std::int64_t turn = 0;
   each_eight(size, [&](std::int64_t i, std::int64_t count) {
-    const Vec8 terms = exponential(load_some(logits + i, count) - splat(largest));
-    store_some(logits + i, terms, count);
+    const Vec8 terms = exponential(load_some(x + i, count) - splat(largest));
+    store_some(y + i, terms, count);
     Vec8 &total = totals[turn++ & 3];
     total = total + select(first_lanes(count), terms, splat(0.0f));
   });
   const float total = sum((totals[0] + totals[1]) + (totals[2] + totals[3]));
   const Vec8 inverse = splat(1.0f / total);
   each_eight(size, [&](std::int64_t i, std::int64_t count) {
-    store_some(logits + i, load_some(logits + i, count) * inverse, count);
+    store_some(y + i, load_some(y + i, count) * inverse, count);
   });
   return largest + logarithm(total);
+}
+
+inline void run_softmax(const void *arguments, std::int64_t begin, std::int64_t end, void *) {
+  const auto &a = *static_cast<const hass_cpu_softmax_args *>(arguments);
+  for (std::int64_t r = begin; r < end; ++r) softmax_row(a.x + r * a.columns, a.columns, a.y + r * a.columns);
 }
 
 inline float feature_loss(const hass_cpu_distillation_args &a, std::int64_t row, float *gradient) {
@@ -37,58 +42,50 @@ inline float feature_loss(const hass_cpu_distillation_args &a, std::int64_t row,
   return loss / static_cast<float>(a.columns);
 }
 
-// Of one row's logits; they become the gradient by the head's logits.
-inline void token_losses(const hass_cpu_distillation_args &a, std::int64_t row, float *head, float *target,
-                         std::uint32_t *ids, float *values) {
+// Of one row's logits; they become the gradient by them. values, ids: scratch memory for K each.
+inline void token_losses(const hass_cpu_distillation_args &a, std::int64_t row, float *head, float *values,
+                         std::uint32_t *ids) {
   const std::int64_t size = a.vocabulary;
+  const float *target = a.target_probs + row * size;
   row_top_k(target, size, a.k, ids, values);
   const bool is_same = row_arg_max(head, size) == ids[0];
-  float *top_logits = values;  // of the head, from here on
-  for (std::int64_t i = 0; i < a.k; ++i) top_logits[i] = head[ids[i]];
-  softmax_row(target, size);
+  float mass = 0.0f, top = 0.0f;
+  for (std::int64_t i = 0; i < a.k; ++i) {
+    mass += values[i];
+    top += values[i] * head[ids[i]];
+  }
   Vec8 products = splat(0.0f);
   each_eight(size, [&](std::int64_t i, std::int64_t count) {
     products = multiply_add(load_some(target + i, count), load_some(head + i, count), products);
   });
-  const float expected = sum(products);
-  const float shift = softmax_row(head, size);
-  float mass = 0.0f, top = 0.0f;
-  for (std::int64_t i = 0; i < a.k; ++i) {
-    mass += target[ids[i]];
-    top += target[ids[i]] * (shift - top_logits[i]);
-  }
+  const float expected = sum(products), shift = softmax_row(head, size, head);
   a.losses[row * 4 + 1] = shift - expected;
-  a.losses[row * 4 + 2] = top;
+  a.losses[row * 4 + 2] = mass * shift - top;
   a.losses[row * 4 + 3] = is_same ? 1.0f : 0.0f;
   const float weight = a.token_weights[row];
   const Vec8 of_head = splat(weight * (a.token_weight + a.top_weight * mass)), of_target = splat(weight * a.token_weight);
   each_eight(size, [&](std::int64_t i, std::int64_t count) {
     store_some(head + i, of_head * load_some(head + i, count) - of_target * load_some(target + i, count), count);
   });
-  for (std::int64_t i = 0; i < a.k; ++i) head[ids[i]] -= weight * a.top_weight * target[ids[i]];
+  for (std::int64_t i = 0; i < a.k; ++i) head[ids[i]] -= weight * a.top_weight * values[i];
 }
 
 inline void run_distillation(const void *arguments, std::int64_t begin, std::int64_t end, void *scratch) {
   const auto &a = *static_cast<const hass_cpu_distillation_args *>(arguments);
   auto *tiles = static_cast<float *>(scratch);
-  float *head = tiles + product_depth * round_up(distillation_rows, product_tile_rows);
-  float *target = head + distillation_rows * a.vocabulary;
-  float *top = target + distillation_rows * a.vocabulary;
-  auto *ids = reinterpret_cast<std::uint32_t *>(top + a.k);
+  float *head = tiles + product_depth * distillation_rows;
+  float *values = head + distillation_rows * a.vocabulary;
+  auto *ids = reinterpret_cast<std::uint32_t *>(values + a.k);
   for (std::int64_t unit = begin; unit < end; ++unit) {
     const std::int64_t most = distillation_unit_rows(a.rows), first = unit * most;
     const std::int64_t rows = a.rows - first < most ? a.rows - first : most;
     for (std::int64_t column = 0; column < a.vocabulary; column += distillation_columns) {
       const std::int64_t left = a.vocabulary - column, columns = left < distillation_columns ? left : distillation_columns;
-      product_block({a.prediction + first * a.columns, a.columns, 1}, rows, a.columns,
-                    {a.panels, a.columns, 0}, column, columns, false,
-                    head + column, a.vocabulary, tiles);
-      product_block({a.target + first * a.columns, a.columns, 1}, rows, a.columns,
-                    {a.panels, a.columns, 0}, column, columns, false,
-                    target + column, a.vocabulary, tiles);
+      product_block({a.prediction + first * a.columns, a.columns, 1}, rows, a.columns, {a.panels, a.columns, 0}, column,
+                    columns, false, head + column, a.vocabulary, tiles);
     }
     for (std::int64_t r = 0; r < rows; ++r) {
-      token_losses(a, first + r, head + r * a.vocabulary, target + r * a.vocabulary, ids, top);
+      token_losses(a, first + r, head + r * a.vocabulary, values, ids);
       a.losses[(first + r) * 4] = feature_loss(a, first + r, a.gradient + (first + r) * a.columns);
     }
     product_block({head, a.vocabulary, 1}, rows, a.vocabulary, {a.transposed, a.vocabulary, 0}, 0, a.columns, true,

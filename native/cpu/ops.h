@@ -70,6 +70,7 @@ typedef enum hass_cpu_stage {
   HASS_CPU_DISTILLATION,
   HASS_CPU_GRADIENT_FACTS,
   HASS_CPU_ADAM_W,
+  HASS_CPU_SOFTMAX,
   HASS_CPU_NUM_STAGES,
 } hass_cpu_stage;
 

@@ -52,6 +52,7 @@ std::int64_t training_units(hass_cpu_stage stage, const void *arguments) {
     }
     case HASS_CPU_GRADIENT_FACTS: return as<hass_cpu_gradient_facts_args>(arguments).rows;
     case HASS_CPU_ADAM_W: return as<hass_cpu_adam_args>(arguments).rows;
+    case HASS_CPU_SOFTMAX: return as<hass_cpu_softmax_args>(arguments).rows;
     default: return 0;
   }
 }
@@ -70,8 +71,7 @@ std::size_t training_scratch_bytes(hass_cpu_stage stage, const void *arguments) 
     case HASS_CPU_ALIGNED_KEYS: floats = packed_block(product_rows) + 2 * product_rows * aligned_slots; break;
     case HASS_CPU_DISTILLATION: {
       const auto &a = as<hass_cpu_distillation_args>(arguments);
-      floats = packed_block(distillation_rows) + 2 * distillation_rows * a.vocabulary +
-               distillation_rows * (a.columns + 16) + 2 * a.k;
+      floats = packed_block(distillation_rows) + distillation_rows * a.vocabulary + 2 * a.k;
       break;
     }
     default: break;
@@ -130,7 +130,7 @@ double training_cost(hass_cpu_stage stage, const void *arguments) {
     }
     case HASS_CPU_DISTILLATION: {
       const auto &a = as<hass_cpu_distillation_args>(arguments);
-      return area(a.rows, a.vocabulary) * (3 * static_cast<double>(a.columns) * product + 3);
+      return area(a.rows, a.vocabulary) * (2 * static_cast<double>(a.columns) * product + 2);
     }
     case HASS_CPU_GRADIENT_FACTS: {
       const auto &a = as<hass_cpu_gradient_facts_args>(arguments);
@@ -139,6 +139,10 @@ double training_cost(hass_cpu_stage stage, const void *arguments) {
     case HASS_CPU_ADAM_W: {
       const auto &a = as<hass_cpu_adam_args>(arguments);
       return area(a.rows, a.columns) * 1.5;
+    }
+    case HASS_CPU_SOFTMAX: {
+      const auto &a = as<hass_cpu_softmax_args>(arguments);
+      return area(a.rows, a.columns) * 1.0;
     }
     default: return 0;
   }

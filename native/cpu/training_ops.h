@@ -111,11 +111,19 @@ typedef struct hass_cpu_distillation_args {
   int64_t rows, columns, vocabulary, k;
   float feature_weight, token_weight, top_weight;
   const float *prediction, *target;            /* [rows, columns] */
+  const float *target_probs;                   /* [rows, vocabulary] */
   const float *panels, *transposed;            /* of lm_head^T [columns, vocabulary], of lm_head [vocabulary, columns] */
   const float *feature_weights, *token_weights; /* [rows] */
   float *losses;                               /* [rows, 4] */
   float *gradient;                             /* [rows, columns] */
 } hass_cpu_distillation_args;
+
+/* SOFTMAX: y [rows, columns]. */
+typedef struct hass_cpu_softmax_args {
+  int64_t rows, columns;
+  const float *x;
+  float *y;
+} hass_cpu_softmax_args;
 
 /* GRADIENT_FACTS: facts [rows, 3] of gradient [rows, columns]. */
 typedef struct hass_cpu_gradient_facts_args {

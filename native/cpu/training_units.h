@@ -16,7 +16,7 @@ constexpr std::int64_t product_depth = 256;
 constexpr std::int64_t column_block = 64;       // of what is summed over rows
 constexpr std::int64_t aligned_rows = 48;        // queries of one unit
 constexpr std::int64_t aligned_slots = 48;       // keys of one unit, whole panels
-constexpr std::int64_t distillation_rows = 48;  // most rows whose logits are at hand at a time
+constexpr std::int64_t distillation_rows = 96;  // most rows whose logits are at hand at a time
 constexpr std::int64_t distillation_columns = 512;
 
 // Rows of one unit: an even number of units of the same size, so that two threads end together.

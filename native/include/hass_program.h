@@ -117,8 +117,8 @@ enum hass_opcode {
   HASS_OP_ALIGNED_ATTENTION = 44,
   /* dq[R,H*D], dkeys[S,G*D], dvalues[S,G*D], dy[R,H*D], y, shift, then operands and attributes from q on as above */
   HASS_OP_ALIGNED_ATTENTION_GRADIENT = 45,
-  /* losses[R,4], gradient[R,E], prediction[R,E], target[R,E], lm_head[V,E], feature_weights[R], token_weights[R].
-   * Attributes: K, w_feature, w_token, w_top. With p = softmax(lm_head target), q = softmax(lm_head prediction):
+  /* losses[R,4], gradient[R,E], prediction[R,E], target[R,E], p[R,V], lm_head[V,E], feature_weights[R],
+   * token_weights[R]. Attributes: K, w_feature, w_token, w_top. With q = softmax(lm_head prediction):
    * smooth L1 (mean of columns), -sum p log q, the same over the K largest of p, whether p and q agree in their largest;
    * gradient of feature_weights * w_feature * first + token_weights * (w_token * second + w_top * third) by prediction */
   HASS_OP_DISTILLATION = 46,
@@ -128,6 +128,8 @@ enum hass_opcode {
   /* parameter, gradient, first, second, all state [S,N]; rates[3]: 1 - lr * decay, lr / (1 - beta1^t),
    * 1 / sqrt(1 - beta2^t). The gradient is clipped by value, and zero afterwards. Attributes: beta1, beta2, eps, clip */
   HASS_OP_ADAM_W = 48,
+  /* y[R,V] = exp(x) / sum(exp(x)) of each row */
+  HASS_OP_SOFTMAX = 49,
 
   /* Written by compile() in place of chains of the above; each gives the bits of its chain. */
   /* hidden[R,E] = x + residual, y = rms_norm(hidden, weight). Operands: y, hidden, x, residual, weight. Attributes: eps */

@@ -64,6 +64,8 @@ class TrainingStages {
         return gradient_facts();
       case HASS_OP_ADAM_W:
         return adam_w();
+      case HASS_OP_SOFTMAX:
+        return softmax();
       default:
         fail(HASS_STATUS_INTERNAL, "No stages are known for opcode %d.", view_.operation.opcode);
     }
@@ -309,26 +311,36 @@ class TrainingStages {
   }
 
   void distillation() {
-    float *transposed = staging() ? staging() + panel_floats(columns(4), rows(4)) : nullptr;
-    panels(4, true, staging());
-    panels(4, false, transposed);
+    float *transposed = staging() ? staging() + panel_floats(columns(5), rows(5)) : nullptr;
+    panels(5, true, staging());
+    panels(5, false, transposed);
     hass_cpu_distillation_args a{};
     a.rows = rows(2);
     a.columns = columns(2);
-    a.vocabulary = rows(4);
+    a.vocabulary = rows(5);
     a.k = attribute(0);
     a.feature_weight = attribute_float(1);
     a.token_weight = attribute_float(2);
     a.top_weight = attribute_float(3);
     a.prediction = floats(2);
     a.target = floats(3);
+    a.target_probs = floats(4);
     a.panels = staging();
     a.transposed = transposed;
-    a.feature_weights = floats(5);
-    a.token_weights = floats(6);
+    a.feature_weights = floats(6);
+    a.token_weights = floats(7);
     a.losses = floats(0);
     a.gradient = floats(1);
     run(HASS_CPU_DISTILLATION, a);
+  }
+
+  void softmax() {
+    hass_cpu_softmax_args a{};
+    a.rows = rows(0);
+    a.columns = columns(0);
+    a.x = floats(1);
+    a.y = floats(0);
+    run(HASS_CPU_SOFTMAX, a);
   }
 
   void gradient_facts() {
@@ -393,7 +405,7 @@ std::uint64_t training_staging_bytes(const OperationView &view) {
       break;
     }
     case HASS_OP_DISTILLATION:
-      floats = panel_floats(columns(4), rows(4)) + panel_floats(rows(4), columns(4));
+      floats = panel_floats(columns(5), rows(5)) + panel_floats(rows(5), columns(5));
       break;
     default:
       break;

@@ -15,7 +15,7 @@ import { type BatchLimits, bindSteps, declareStep } from './alignment/step-input
 import { trainingRows } from './alignment/training-rows.js'
 import type { HeadTrainer, StepLosses, TrainerState, TrainingBatch, UpdateFacts } from './head-trainer.js'
 import { NonFiniteError } from './non-finite-error.js'
-import { harmonizedObjective, lossWeights, meanLosses } from './objective/harmonized-objective.js'
+import { harmonizedObjective, lossWeights, meanLosses, targetDistribution } from './objective/harmonized-objective.js'
 import { Optimizer, type TrainedTensor } from './optimizer/optimizer.js'
 import { type CompleteRecipe, completeRecipe, type HeadRecipe } from './recipe.js'
 import { headShapes, TrainingHead } from './training-head.js'
@@ -313,9 +313,12 @@ function compileTrainingStep({ device, config, recipe, limits, tensors, frozen }
     firstFeatures: graph.input('firstFeatures', 'F32', [graph.dimension('sequences', limits.sequences), hiddenSize]),
     steps: Array.from({ length: recipe.alignmentSteps }, (_, i) => declareStep(graph, i + 1, masked, limits)),
   }
+  const targets = graph.input('targets', 'F32', [masked, hiddenSize])
+  const lmHead = weight('lmHead')
   const objective = {
-    targets: graph.input('targets', 'F32', [masked, hiddenSize]),
-    lmHead: weight('lmHead'),
+    targets,
+    targetProbs: targetDistribution(graph, targets, lmHead),
+    lmHead,
     featureWeights: graph.input('featureWeights', 'F32', [masked]),
     tokenWeights: graph.input('tokenWeights', 'F32', [masked]),
   }

@@ -42,6 +42,10 @@ export interface TreeAttentionOptions {
 }
 
 export interface DistillationOptions {
+  /** `[rows, tokens] F32`, the target's distribution. */
+  readonly targetProbs: GraphTensor
+  /** `[tokens, hidden] F32`, plain. */
+  readonly lmHead: GraphTensor
   /** `[rows] F32`, what each row's feature loss counts for in the gradient. */
   readonly featureWeights: GraphTensor
   /** `[rows] F32`, the same of the two token losses. */
@@ -291,6 +295,16 @@ export class Graph {
     return this.#one(ops.gumbelArgMax, [x, temperatures, positions, seeds])
   }
 
+  /** `exp(x) / Σ exp(x)` of each row. */
+  softmax(x: GraphTensor): GraphTensor {
+    return this.#one(ops.softmax, [x])
+  }
+
+  /** `x weightᵀ` of a plain, row-major weight that no kernel has packed. */
+  plainLinear(x: GraphTensor, weight: GraphTensor): GraphTensor {
+    return this.#one(ops.plainLinear, [x, weight, undefined, undefined])
+  }
+
   /** Rows of `a`, then those of `b`; `rows`, the extent of the result, must be their sum in every run. */
   concatRows(a: GraphTensor, b: GraphTensor, rows: Extent): GraphTensor {
     return this.emit(ops.concatRows, [a, b], {}, new Map([['S', this.#extents('concatRows', [rows])[0]!]]))[0]!
@@ -324,17 +338,21 @@ export class Graph {
   distillation(
     prediction: GraphTensor,
     target: GraphTensor,
-    lmHead: GraphTensor,
     options: DistillationOptions,
   ): { losses: GraphTensor; gradient: GraphTensor } {
-    checkOptionKeys(options, ['featureWeights', 'tokenWeights', 'topK', 'weights'], 'distillation')
-    const { featureWeights, tokenWeights, topK, weights } = options
-    const [losses, gradient] = this.emit(ops.distillation, [prediction, target, lmHead, featureWeights, tokenWeights], {
-      K: topK,
-      wFeature: weights.feature,
-      wToken: weights.token,
-      wTopK: weights.topK,
-    })
+    const keys = ['targetProbs', 'lmHead', 'featureWeights', 'tokenWeights', 'topK', 'weights'] as const
+    checkOptionKeys(options, keys, 'distillation')
+    const { targetProbs, lmHead, featureWeights, tokenWeights, topK, weights } = options
+    const [losses, gradient] = this.emit(
+      ops.distillation,
+      [prediction, target, targetProbs, lmHead, featureWeights, tokenWeights],
+      {
+        K: topK,
+        wFeature: weights.feature,
+        wToken: weights.token,
+        wTopK: weights.topK,
+      },
+    )
     return { losses: losses!, gradient: gradient! }
   }
 

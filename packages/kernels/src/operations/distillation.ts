@@ -21,16 +21,16 @@ function predict(feature: Float32Array, lmHead: Float32Array, { round, exp, log 
   return { logits, probs: logits.map((logit) => exp(round(logit - logTotal))), logTotal }
 }
 
-/** Tokens by falling logit, equals by rising id. */
-function ranking(logits: readonly number[]): number[] {
-  return logits.map((_, token) => token).sort((a, b) => logits[b]! - logits[a]! || a - b)
+/** Tokens by falling score, equals by rising id. */
+function ranking(scores: ArrayLike<number>): number[] {
+  return Array.from(scores, (_, token) => token).sort((a, b) => scores[b]! - scores[a]! || a - b)
 }
 
 /**
  * The harmonized objective (HASS, section 3.1) of each row and its gradient by the prediction, without keeping a
  * logit: smooth L1 of the features (a mean over columns), cross-entropy of the head's token distribution q under the
- * target's p, and the same sum over the K most probable tokens of p alone. p and q are softmaxes over `lmHead`'s rows,
- * which is all tokens or a draft vocabulary.
+ * target's p, and the same sum over the K most probable tokens of p alone. q is the softmax over `lmHead`'s rows, which
+ * are all tokens or a draft vocabulary; p is given, since all alignment steps share it.
  *
  * `gradient` is that of `featureWeights[r] · wFeature · feature + tokenWeights[r] · (wToken · token + wTopK · topK)`.
  * The fourth loss is 1 where p and q have the same most probable token.
@@ -43,6 +43,7 @@ export const distillation: Operation = {
     writes('gradient', 'R,E'),
     reads('prediction', 'R,E'),
     reads('target', 'R,E'),
+    reads('targetProbs', 'R,V'),
     reads('lmHead', 'V,E'),
     reads('featureWeights', 'R'),
     reads('tokenWeights', 'R'),
@@ -55,7 +56,7 @@ export const distillation: Operation = {
     return isWhole ? undefined : 'a weight of a loss is no finite number'
   },
   run({ tensors, attributes, arithmetic }) {
-    const [losses, gradient, predictions, targets, lmHead, featureWeights, tokenWeights] = tensors.map(
+    const [losses, gradient, predictions, targets, targetProbs, lmHead, featureWeights, tokenWeights] = tensors.map(
       floatsOf,
     ) as Float32Array[]
     const { K, wFeature, wToken, wTopK } = attributes as { K: number; wFeature: number; wToken: number; wTopK: number }
@@ -64,12 +65,13 @@ export const distillation: Operation = {
     for (let row = 0; row < tensors[2]!.shape[0]!; row++) {
       const at = row * columns
       const head = predict(predictions!.subarray(at, at + columns), lmHead!, arithmetic)
-      const target = predict(targets!.subarray(at, at + columns), lmHead!, arithmetic)
-      const ranked = ranking(target.logits)
+      const vocabulary = head.logits.length
+      const target = targetProbs!.subarray(row * vocabulary, (row + 1) * vocabulary)
+      const ranked = ranking(target)
       const top = new Set(ranked.slice(0, K))
       const entropy = (tokens: Iterable<number>) => {
         let sum = 0
-        for (const token of tokens) sum += target.probs[token]! * (head.logTotal - head.logits[token]!)
+        for (const token of tokens) sum += target[token]! * (head.logTotal - head.logits[token]!)
         return sum
       }
       let feature = 0
@@ -81,9 +83,9 @@ export const distillation: Operation = {
       }
       const isSame = ranking(head.logits)[0] === ranked[0] ? 1 : 0
       losses!.set([feature / columns, entropy(ranked), entropy(top), isSame], row * 4)
-      const topMass = ranked.slice(0, K).reduce((sum, token) => sum + target.probs[token]!, 0)
+      const topMass = ranked.slice(0, K).reduce((sum, token) => sum + target[token]!, 0)
       for (const [token, q] of head.probs.entries()) {
-        const pull = (wToken + wTopK * topMass) * q - (wToken + (top.has(token) ? wTopK : 0)) * target.probs[token]!
+        const pull = (wToken + wTopK * topMass) * q - (wToken + (top.has(token) ? wTopK : 0)) * target[token]!
         const slope = round(tokenWeights![row]! * pull)
         for (let i = 0; i < columns; i++) {
           gradient![at + i] = gradient![at + i]! + round(slope * lmHead![token * columns + i]!)

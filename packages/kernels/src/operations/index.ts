@@ -28,6 +28,7 @@ import { concatRows, padColumns, scatterAddRows, sliceRows } from './rows.js'
 import { siluMul } from './silu-mul.js'
 import { siluMulGradient } from './silu-mul-gradient.js'
 import { sliceColumns } from './slice-columns.js'
+import { softmax } from './softmax.js'
 import { topK } from './top-k.js'
 import { treeAttention } from './tree-attention.js'
 
@@ -67,6 +68,7 @@ export {
   siluMulGradient,
   sliceColumns,
   sliceRows,
+  softmax,
   topK,
   treeAttention,
 }
@@ -110,6 +112,7 @@ export const operations: readonly Operation[] = [
   scatterAddRows,
   sliceRows,
   siluMulGradient,
+  softmax,
 ]
 
 export const operationByOpcode: ReadonlyMap<number, Operation> = new Map(

@@ -4,8 +4,10 @@ import type { CompleteRecipe } from '../recipe.js'
 
 /** The rows at which losses count, and what each counts for; see `lossWeights`. */
 export interface ObjectiveInputs {
-  /** `[masked, E] F32`, the target's next feature of each row, which also tells its token distribution. */
+  /** `[masked, E] F32`, the target's next feature of each row. */
   readonly targets: GraphTensor
+  /** `[masked, tokens] F32`, its distribution over the draft vocabulary: see `targetDistribution`. */
+  readonly targetProbs: GraphTensor
   /** `[tokens of the draft vocabulary, E] F32` */
   readonly lmHead: GraphTensor
   readonly featureWeights: GraphTensor
@@ -17,18 +19,26 @@ export interface ObjectiveInputs {
  *
  *     L = w_feature · SmoothL1(f̂, f) + w_token · Σ_v −p(v) log q(v) + w_topK · Σ_{v ∈ TopK(p)} −p(v) log q(v)
  *
- * with p and q the softmaxes over the draft vocabulary of the target's and the head's logits, so that p is restricted
- * to it and renormalised; the top-K sum is not renormalised again. No logit outlives its row.
+ * with p the target's and q the head's distribution over the draft vocabulary; the top-K sum is not renormalised. No
+ * logit of the head outlives its row.
  *
  * @returns the losses of each row, and the gradient of L, a mean over rows, by `prediction`
  */
 export function harmonizedObjective(
   graph: Graph,
   prediction: GraphTensor,
-  { targets, lmHead, featureWeights, tokenWeights }: ObjectiveInputs,
+  { targets, ...others }: ObjectiveInputs,
   { topK, weights }: CompleteRecipe,
 ): { losses: GraphTensor; gradient: GraphTensor } {
-  return graph.distillation(prediction, targets, lmHead, { featureWeights, tokenWeights, topK, weights })
+  return graph.distillation(prediction, targets, { ...others, topK, weights })
+}
+
+/**
+ * The target's distribution of each row at temperature 1, restricted to the draft vocabulary and renormalised: the
+ * softmax of its logits there. It is computed once and shared by all alignment steps.
+ */
+export function targetDistribution(graph: Graph, targets: GraphTensor, lmHead: GraphTensor): GraphTensor {
+  return graph.softmax(graph.plainLinear(targets, lmHead))
 }
 
 /** Keeps a mean over no rows from being none; the reference implementation has it, too. */
