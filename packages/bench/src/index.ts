@@ -15,4 +15,4 @@ export { type BootstrapOptions, bootstrap, type Estimate, mean, percentile } fro
 export type { BenchmarkSubject } from './subject.js'
 export { summarize } from './summarize.js'
 export type * from './summary.js'
-export { markdownTable, type Table, textTable } from './table.js'
+export { markdownTable, type Table, textTable, textTableParts, widthOf } from './table.js'

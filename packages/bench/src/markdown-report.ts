@@ -32,8 +32,8 @@ export function markdownReport(summary: BenchmarkSummary, options: MarkdownRepor
 /** What was asked, how, and on which machine, as sentences. */
 export function conditions({ settings, environments }: BenchmarkSummary): string {
   const { dataSets, maxTokens, seed, baseline, system } = settings
-  const prompts = [...new Set(dataSets.map((set) => set.prompts))]
-  const asked = `${prompts.length === 1 ? `${prompts[0]} prompts of each data set` : `${prompts.join(', ')} prompts`}, at most ${maxTokens} new tokens each, seed ${seed}${system === undefined ? '' : ', with a system message'}; speedups are over ${baseline}.`
+  const counts = dataSets.map(({ title, prompts }) => `${title} ${prompts}`).join(', ')
+  const asked = `Prompts: ${counts}; at most ${maxTokens} new tokens each, seed ${seed}${system === undefined ? '' : ', with a system message'}; speedups are over ${baseline}.`
   return [asked, ...new Set(environments.map(describeEnvironment))].join('\n')
 }
 

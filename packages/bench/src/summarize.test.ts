@@ -175,7 +175,9 @@ describe('tables', () => {
 
   it('make a page that says what was measured, and where', async () => {
     const page = markdownReport(await measure(), { title: 'Ours', command: 'hass bench --markdown' })
-    expect(page).toMatch(/^# Ours\n\n {4}hass bench --markdown\n\n2, 1 prompts, at most 128 new tokens each, seed 0;/)
+    expect(page).toMatch(
+      /^# Ours\n\n {4}hass bench --markdown\n\nPrompts: A 2, B 1; at most 128 new tokens each, seed 0;/,
+    )
     expect(page).toContain('| Temperature | Method | Throughput | Speedup | τ |')
     expect(page).toContain(`Node ${process.versions.node}`)
     expect(page).toMatch(/Every output of every method is plain's, token for token\.\n$/)

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { markdownTable, textTable } from './table.js'
+import { markdownTable, textTable, textTableParts } from './table.js'
 
 const table = {
   groups: ['', 'a title longer than its columns', ''],
@@ -21,6 +21,16 @@ describe('textTable', () => {
 
   it('is a head alone where there are no rows', () => {
     expect(textTable({ head: ['a', 'b'], rows: [] })).toBe('a  b\n────')
+  })
+})
+
+describe('textTableParts', () => {
+  it('repeats the first columns in each part, and keeps a column that is too wide', () => {
+    const wide = { head: ['k', 'a', 'b', 'c'], rows: [['x', '1', '22', 'a very wide cell']] }
+    expect(textTableParts(wide, 1, 9)).toBe(
+      'k  a   b\n────────\nx  1  22\n\nk  c\n───────────────────\nx  a very wide cell',
+    )
+    expect(textTableParts(wide, 1, 99)).toBe(textTable(wide))
   })
 })
 

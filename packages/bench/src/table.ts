@@ -26,6 +26,30 @@ export function textTable({ groups, head, rows }: Table): string {
     .join('\n')
 }
 
+/**
+ * A table without groups for a terminal of so many columns: in parts, each with the first `keys` columns, if it is too wide
+ * for one.
+ */
+export function textTableParts({ head, rows }: Table, keys: number, width: number): string {
+  const parts: string[] = []
+  for (let from = keys; from < head.length; ) {
+    const part = (to: number) => {
+      const cut = (row: readonly string[]) => [...row.slice(0, keys), ...row.slice(from, to)]
+      return textTable({ head: cut(head), rows: rows.map(cut) })
+    }
+    let to = head.length
+    while (to > from + 1 && widthOf(part(to)) > width) to--
+    parts.push(part(to))
+    from = to
+  }
+  return parts.join('\n\n')
+}
+
+/** Of its longest line. */
+export function widthOf(text: string): number {
+  return Math.max(...text.split('\n').map(({ length }) => length))
+}
+
 /** A table in GitHub's Markdown, which knows one row of heads: the titles over several columns stand in it. */
 export function markdownTable({ groups, head, rows }: Table): string {
   const line = (row: readonly string[]) => `| ${row.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
+import { addBench } from './commands/bench.js'
 import { addChat } from './commands/chat.js'
 import { addDoctor } from './commands/doctor.js'
 import { addGenerate } from './commands/generate.js'
@@ -14,6 +15,8 @@ export function createProgram(terminal: Terminal, outcome: Outcome): Command {
     .version(version(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print what a command takes')
     .helpCommand(false)
+    // What stands behind a command is its own, also where commands have commands.
+    .enablePositionalOptions()
     .exitOverride()
     .configureOutput({
       writeOut: (text) => terminal.output.write(text),
@@ -26,6 +29,7 @@ export function createProgram(terminal: Terminal, outcome: Outcome): Command {
   addGenerate(program, terminal)
   addInspect(program, terminal)
   addDoctor(program, terminal)
+  addBench(program, terminal, outcome)
   return program
 }
 

@@ -52,6 +52,14 @@ describe('cost tables', () => {
     return (await readdir(kept)).map((name) => join(kept, name))
   }
 
+  it('can be measured of a target alone, and are kept apart from those with a head', async () => {
+    const alone = { draft: undefined, models: [model] }
+    const { tables, isMeasured } = await load(alone)
+    expect([isMeasured, tables.draft.ms.every((ms) => ms > 0 && ms < 1e-3)]).toEqual([true, true])
+    expect(await load(alone)).toEqual({ tables, isMeasured: false })
+    expect((await load()).isMeasured).toBe(true)
+  })
+
   it('rise with the rows, and are no larger than the models can hold', async () => {
     const tiny = new TinyModels()
     const place = { kind: 'cpu', threads: 1, head, cacheTokens: 258 } as const

@@ -2,7 +2,15 @@ import { createHash, randomUUID } from 'node:crypto'
 import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { cpus, homedir } from 'node:os'
 import { dirname, isAbsolute, join, resolve } from 'node:path'
-import type { CostCurve, CostTables, DraftModel, ForwardOptions, ModelSequence, TargetModel } from '@hass-engine/core'
+import type {
+  CostCurve,
+  CostTables,
+  DraftModel,
+  FeatureRows,
+  ForwardOptions,
+  ModelSequence,
+  TargetModel,
+} from '@hass-engine/core'
 import type { Device } from '@hass-engine/kernels'
 import type { OpenedModel } from '@hass-engine/weights'
 
@@ -19,7 +27,7 @@ const tableVersion = 1
 
 export interface CostTableOptions {
   readonly target: TargetModel
-  readonly draft: DraftModel
+  readonly draft: DraftModel | undefined
   readonly device: Device
   /** What target and draft were loaded from. */
   readonly models: readonly OpenedModel[]
@@ -39,22 +47,25 @@ export async function loadCostTables(options: CostTableOptions): Promise<CostTab
   return tables
 }
 
+/** Without a draft model there are no draft passes; no pass that a table holds is free. */
+const noDraft: CostCurve = { rows: [1], ms: [1e-4] }
+
 /**
  * Times passes of 1 to 64 rows of both models behind a context of 192 tokens, each as the median of five.
  *
+ * @param draft undefined where trees come from the text alone
  * @returns milliseconds, with the head's passes over frontiers
  * @throws the reason of `signal`, and what the models throw
  */
 export async function measureCostTables(
   target: TargetModel,
-  draft: DraftModel,
+  draft: DraftModel | undefined,
   options: ForwardOptions = {},
 ): Promise<CostTables> {
   // Rows hang on the last token of the context and lie one position below it.
   const length = Math.min(contextTokens, target.maxContext - 2)
   const context = inventTokens(length, target.vocabSize)
   const sequence = target.createSequence()
-  const base = draft.createSequence()
   try {
     const chain = Int32Array.from(context, (_, row) => row - 1)
     const [output] = await target.forward([{ sequence, tokens: context, parents: chain, logits: 'none' }], options)
@@ -62,12 +73,6 @@ export async function measureCostTables(
     // Copies: the outputs are gone with the sequence's next step.
     const copies = await Promise.all(Array.from(context, (_, row) => output!.features.read(row)))
     const features = { rows: length, hiddenSize: target.hiddenSize, read: (row: number) => copies[row]!.slice() }
-    const begin = (branch: ModelSequence, end: number) => {
-      const tokens = context.subarray(branch.length + 1, end)
-      const featureRows = Array.from(tokens, (_, i) => branch.length + i)
-      return draft.begin([{ sequence: branch, tokens, features, featureRows, width: 1 }], options)
-    }
-    await begin(base, length - 1)
     const verify = await measureCurve(async (count) => {
       const tokens = inventTokens(count, target.vocabSize)
       const parents = Int32Array.from(tokens, (_, row) => (row === 0 ? -1 : 0))
@@ -75,20 +80,40 @@ export async function measureCostTables(
       sequence.commit([])
       return ms
     })
+    const drafting = draft
+      ? await measureDraft(draft, { context, features, vocabSize: target.vocabSize }, options)
+      : noDraft
+    return { verify, draft: drafting }
+  } finally {
+    sequence.dispose()
+  }
+}
+
+async function measureDraft(
+  draft: DraftModel,
+  { context, features, vocabSize }: { context: Uint32Array; features: FeatureRows; vocabSize: number },
+  options: ForwardOptions,
+): Promise<CostCurve> {
+  const base = draft.createSequence()
+  const begin = (branch: ModelSequence, end: number) => {
+    const tokens = context.subarray(branch.length + 1, end)
+    const featureRows = Array.from(tokens, (_, i) => branch.length + i)
+    return draft.begin([{ sequence: branch, tokens, features, featureRows, width: 1 }], options)
+  }
+  try {
+    await begin(base, context.length - 1)
     // Drafted rows stay until their sequence begins again, so each pass has a sequence of its own.
-    const drafting = await measureCurve(async (count) => {
+    return await measureCurve(async (count) => {
       const branch = base.fork?.({ length: base.length }) ?? draft.createSequence()
       try {
-        await begin(branch, length)
-        const frontier = { tokens: inventTokens(count, target.vocabSize), parents: new Uint32Array(count) }
+        await begin(branch, context.length)
+        const frontier = { tokens: inventTokens(count, vocabSize), parents: new Uint32Array(count) }
         return await time(() => draft.extend([{ sequence: branch, frontier }], options))
       } finally {
         branch.dispose()
       }
     })
-    return { verify, draft: drafting }
   } finally {
-    sequence.dispose()
     base.dispose()
   }
 }

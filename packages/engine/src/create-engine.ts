@@ -45,5 +45,5 @@ export function createEngine(components: EngineComponents): Engine {
   const prefixes = new PrefixCache(components.keptPrefixes)
   const scheduler = new Scheduler({ speculation, prefixes, target, draft, maxSequences, prefillChunk })
   const disposables = [{ dispose: () => prefixes.clear() }, ...components.disposables]
-  return new Engine({ tokenizer, target, draft, policy, maxContext, scheduler, disposables })
+  return new Engine({ tokenizer, target, draft, policy, costs, maxContext, scheduler, disposables })
 }

@@ -1,4 +1,5 @@
 import {
+  type CostTables,
   DisposedError,
   type GenerationEvent,
   type GenerationResult,
@@ -22,6 +23,7 @@ export interface EngineParts {
   readonly draft: DeviceDraftHead | undefined
   /** Trees of requests that bring no policy. */
   readonly policy: TreePolicy
+  readonly costs: CostTables | undefined
   /** Longest text, in tokens. */
   readonly maxContext: number
   readonly scheduler: Scheduler
@@ -35,6 +37,8 @@ export class Engine implements TextGenerator, AsyncDisposable {
   readonly target: DeviceTargetModel
   readonly draft: DeviceDraftHead | undefined
   readonly policy: TreePolicy
+  /** What passes cost here, for policies that weigh it. Absent where nothing is drafted and none were given. */
+  readonly costs: CostTables | undefined
   /** Longest text, in tokens, prompt and answer together. */
   readonly maxContext: number
   readonly #scheduler: Scheduler
@@ -48,6 +52,7 @@ export class Engine implements TextGenerator, AsyncDisposable {
     this.target = parts.target
     this.draft = parts.draft
     this.policy = parts.policy
+    this.costs = parts.costs
     this.maxContext = parts.maxContext
     this.#scheduler = parts.scheduler
     this.#disposables = parts.disposables

@@ -52,6 +52,7 @@ describe('loadEngine', () => {
     ] as const) {
       await using other = await loadEngine({ model: folder.path, ...(draft !== undefined && { draft }) })
       expect(other.policy.name).toBe(policy)
+      expect(other.costs?.verify.rows.length).toBe(draft === 'ngram' ? 12 : undefined)
       expect((await other.generateText(request)).text).toBe(text)
     }
   })

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { type CostTables, checkNumber, checkOptionKeys, type TreePolicy } from '@hass-engine/core'
-import { costAware, ngram, plain } from '@hass-engine/draft-tree'
+import { costAware, mergePolicies, ngram, plain } from '@hass-engine/draft-tree'
 import { type DeviceKind, openDevice } from '@hass-engine/kernels'
 import { type ActivationBlock, type CacheDType, createDraftHead, createTargetModel } from '@hass-engine/models'
 import { createTokenizerFromGguf, loadTokenizer, type Tokenizer } from '@hass-engine/tokenizer'
@@ -34,7 +34,7 @@ export interface EngineOptions {
   readonly prefillChunk?: number
   /** Ended texts whose caches are kept for those that begin alike. Defaults to 4. */
   readonly keptPrefixes?: number
-  /** Decides the trees. Defaults to `costAware` with a head, to `ngram` with `draft: 'ngram'`. */
+  /** Decides the trees. Defaults to `costAware` with a head, to n-grams that know costs with `draft: 'ngram'`. */
   readonly policy?: TreePolicy
   /** Costs of passes. Defaults to measuring them once per machine and model. */
   readonly costs?: CostTables
@@ -110,12 +110,14 @@ export async function loadEngine(options: EngineOptions = {}): Promise<Engine> {
     if (draft) disposables.unshift(draft)
     const models = head ? [model, head] : [model]
     const settings = [cacheDtype, activationBlock]
-    const costs = options.costs ?? (draft && (await loadCostTables({ ...shared, target, draft, models, settings })))
+    const isDrafting = draft !== undefined || files.isNgram
+    const costs =
+      options.costs ?? (isDrafting ? await loadCostTables({ ...shared, target, draft, models, settings }) : undefined)
     return createEngine({
       tokenizer,
       target,
       draft,
-      policy: options.policy ?? (draft ? costAware() : files.isNgram ? ngram() : plain()),
+      policy: options.policy ?? (draft ? costAware() : files.isNgram ? mergePolicies([ngram()]) : plain()),
       costs,
       maxContext: contextTokens,
       maxSequences,
