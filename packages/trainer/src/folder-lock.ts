@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { link, readFile, rm, writeFile } from 'node:fs/promises'
+import { link, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 
@@ -30,15 +30,12 @@ export async function lockFolder(folder: string, refuse: (holder: LockHolder) =>
     while (!(await tryLink(temporary, path))) {
       const holder = await readHolder(path)
       if (holder && !isGone(holder)) throw refuse(holder)
-      await rm(path, { force: true })
+      if (holder) await removeLock(path, holder, own.nonce)
     }
   } finally {
     await rm(temporary, { force: true })
   }
-  const release = async () => {
-    const holder = await readHolder(path)
-    if (holder?.nonce === own.nonce) await rm(path, { force: true })
-  }
+  const release = () => removeLock(path, own, own.nonce)
   return { release, [Symbol.asyncDispose]: release }
 }
 
@@ -52,17 +49,46 @@ async function tryLink(from: string, to: string): Promise<boolean> {
   }
 }
 
-/** Undefined if the lock was released meanwhile, or is no lock. */
-async function readHolder(path: string): Promise<(LockHolder & { readonly nonce: string }) | undefined> {
+interface Lock extends LockHolder {
+  /** Tells locks of one process apart. */
+  readonly nonce: string
+}
+
+/** Undefined if the lock was released meanwhile. */
+async function readHolder(path: string): Promise<Lock | undefined> {
+  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined
+    throw error
+  })
+  if (text === undefined) return undefined
   try {
-    return JSON.parse(await readFile(path, 'utf8'))
+    return JSON.parse(text)
   } catch {
-    return undefined
+    // A machine that lost its power leaves an empty lock: whoever held it is gone.
+    return { pid: Number.NaN, host: hostname(), nonce: '' }
   }
+}
+
+/**
+ * Removes a lock if it is still the one that was looked at: moved aside first, since a process that took it over
+ * meanwhile holds the same path.
+ */
+async function removeLock(path: string, expected: Lock, nonce: string): Promise<void> {
+  const aside = `${path}-${nonce}.old`
+  try {
+    await rename(path, aside)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
+    throw error
+  }
+  const moved = await readHolder(aside)
+  if (moved && moved.nonce !== expected.nonce) await tryLink(aside, path)
+  await rm(aside, { force: true })
 }
 
 function isGone({ pid, host }: LockHolder): boolean {
   if (host !== hostname()) return false
+  if (!Number.isInteger(pid)) return true
   try {
     process.kill(pid, 0)
     return false

@@ -1,8 +1,13 @@
 export { type FoundCheckpoint, findCheckpoint, type LoadedCheckpoint } from './checkpoint/load-checkpoint.js'
 export type { CheckpointManifest, RunHistory, RunIdentity, RunPosition } from './checkpoint/manifest.js'
+export * from './corpus/corpus-events.js'
+export type { CorpusSettings } from './corpus/corpus-settings.js'
 export { type CorpusWriter, type CorpusWriterOptions, openCorpusWriter } from './corpus/corpus-writer.js'
+export { type CreateCorpusOptions, createCorpus } from './corpus/create-corpus.js'
+export { type CorpusDialogue, readDialogues } from './corpus/dialogues.js'
 export * from './corpus/errors.js'
 export type { FeatureSource, ResponseRequest, SourcedResponse } from './corpus/feature-source.js'
+export { createLocalFeatureSource, type LocalFeatureSourceOptions } from './corpus/local-feature-source.js'
 export type { CorpusFile, CorpusManifest, FeatureStorage, ShardEntry } from './corpus/manifest.js'
 export { type Corpus, type OpenCorpusOptions, openCorpus } from './corpus/open-corpus.js'
 export {
@@ -31,7 +36,17 @@ export {
 } from './dataset/draft-vocabulary.js'
 export { type Split, splitOf } from './dataset/split.js'
 export { type AcceptanceCounts, sumAcceptance } from './evaluation/acceptance.js'
+export type { Estimate } from './evaluation/estimate.js'
+export {
+  type EvaluateHeadOptions,
+  type EvaluationEvent,
+  evaluateHead,
+  type HeadSetting,
+} from './evaluation/evaluate-head.js'
+export { type EvaluateOnCorpusOptions, evaluateOnCorpus } from './evaluation/evaluate-on-corpus.js'
 export { type ReplayOptions, replayResponses } from './evaluation/replay.js'
+export { type EvaluationRow, type EvaluationSetting, summarizeSetting } from './evaluation/summarize.js'
+export { type ExportHeadOptions, exportHead } from './export/export-head.js'
 export { createHeadModel, type HeadModelOptions } from './export/head-model.js'
 export { type HeadParameters, headConfig, shapeHeadParameters } from './export/head-parameters.js'
 export { readTrainerInputs, type TrainerInputsOptions } from './export/trainer-inputs.js'

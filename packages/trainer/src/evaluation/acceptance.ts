@@ -24,7 +24,7 @@ export class AcceptanceTally {
 
   /** @param emitted those of the cycle's tokens that the text had room for */
   add({ tokens, depths }: DraftTree, { path }: Verdict, emitted: number): void {
-    const accepted = path.length - 1
+    const accepted = Math.min(path.length - 1, emitted)
     this.#cycles++
     this.#emitted += emitted
     this.#drafted += tokens.length - 1

@@ -9,9 +9,16 @@ export type HeadParameters = ReadonlyMap<string, Float32Array>
  * The configuration of a head for a target: one layer of the target's sizes, with the biases that it has parameters for.
  *
  * @param draftVocabSize absent for a head that knows the whole vocabulary
+ * @throws InvalidArgumentError for a target whose rotary frequencies a head cannot repeat
  */
 export function headConfig(target: ModelConfig, parameters: HeadParameters, draftVocabSize?: number): ModelConfig {
   const { latentAttention, experts, ...config } = target
+  if (config.rope.scaling.type === 'factors') {
+    throw new InvalidArgumentError(
+      'The target stretches each rotary frequency by a factor from its GGUF file, which a head has no place for: open the target from its folder with config.json.',
+      { scaling: config.rope.scaling.type },
+    )
+  }
   return {
     ...config,
     architecture: 'hass-head',
