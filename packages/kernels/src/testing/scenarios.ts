@@ -1,5 +1,6 @@
 import type { Graph } from '../graph/graph.js'
 import type { GraphTensor } from '../graph/graph-tensor.js'
+import { matmul, rmsNormGradient, siluMulGradient } from '../operations/index.js'
 import type { WeightFormat } from '../packing/formats.js'
 import { encodeFloats } from '../packing/quantize.js'
 import type { DeviceDType } from '../program.js'
@@ -273,6 +274,49 @@ function gumbelScenario(random: Random, size: Size = 1): Scenario {
   })
 }
 
+/** What training computes row by row; where it sums over rows, see training-cases.ts. */
+function trainingScenario(random: Random, size: Size = 1): Scenario {
+  const numRows = random.integer(2, 19)
+  const [columns, tokens] = [random.integer(1, 70), size * random.integer(3, 40)]
+  const lmHead = random.floats(tokens * columns)
+  return rowScenario({
+    name: `products, gradients and distillation of ${columns} over ${tokens} tokens`,
+    isExact: false,
+    numRows,
+    weights: {
+      lmHead: { name: 'lmHead', format: 'F32', shape: [tokens, columns], data: lmHead, dtype: 'F32', layout: 'plain' },
+      norm: randomVector(random, 'norm', columns),
+    },
+    rowInputs: {
+      x: floatRows(random, numRows, columns),
+      target: floatRows(random, numRows, columns),
+      dy: floatRows(random, numRows, columns),
+      rowWeights: { data: random.floats(numRows), dtype: 'F32' },
+    },
+    build(g, { x, target, dy, rowWeights, lmHead: head, norm }) {
+      const logits = g.plainLinear(x!, head!)
+      const [dgate, dup] = g.emit(siluMulGradient, [x, target, dy])
+      const { losses, gradient } = g.distillation(x!, target!, {
+        targetProbs: g.softmax(g.plainLinear(target!, head!)),
+        lmHead: head!,
+        featureWeights: rowWeights!,
+        tokenWeights: rowWeights!,
+        topK: 3,
+        weights: { feature: 1, token: 0.1, topK: 1 },
+      })
+      return {
+        logits,
+        back: g.emit(matmul, [logits, head])[0]!,
+        normed: g.emit(rmsNormGradient, [x, norm, dy], { eps: 1e-5 })[0]!,
+        dgate: dgate!,
+        dup: dup!,
+        losses,
+        gradient,
+      }
+    },
+  })
+}
+
 /** One round of scenarios over all operations and dtypes, with random shapes. */
 export function createScenarios(random: Random): Scenario[] {
   const blocks = [0, 16, 32] as const
@@ -291,6 +335,7 @@ export function createScenarios(random: Random): Scenario[] {
     cacheScenario(random),
     choiceScenario(random),
     gumbelScenario(random),
+    trainingScenario(random),
     ...cacheDTypes.map((dtype) => attentionScenario(random, { dtype })),
   ]
 }
@@ -306,6 +351,7 @@ export function createLargeScenarios(random: Random): Scenario[] {
     qkvScenario(random, 'Q4', 32, 20),
     choiceScenario(random, 20),
     gumbelScenario(random, 20),
+    trainingScenario(random, 20),
     attentionScenario(random, { dtype: 'F16', longest: 400 }),
   ]
 }
