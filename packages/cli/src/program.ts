@@ -5,6 +5,7 @@ import { addChat } from './commands/chat.js'
 import { addDoctor } from './commands/doctor.js'
 import { addGenerate } from './commands/generate.js'
 import { addInspect } from './commands/inspect.js'
+import { addTrain } from './commands/train.js'
 import type { Outcome } from './outcome.js'
 import type { Terminal } from './terminal.js'
 
@@ -30,6 +31,7 @@ export function createProgram(terminal: Terminal, outcome: Outcome): Command {
   addInspect(program, terminal)
   addDoctor(program, terminal)
   addBench(program, terminal, outcome)
+  addTrain(program, terminal, outcome)
   return program
 }
 

@@ -337,8 +337,6 @@ function compileTrainingStep({ device, config, recipe, limits, tensors, frozen }
 
 /** @throws InvalidArgumentError for sizes beyond the trainer's, and arrays that are not of them */
 function checkBatch(batch: TrainingBatch, { config, limits }: TrainerParts): void {
-  const keys = ['sequences', 'positions', 'tokens', 'features', 'inputFeatures', 'lossMask', 'tokenLossMask'] as const
-  checkOptionKeys(batch, keys, 'batch')
   checkNumber(batch.sequences, 'sequences of a batch', { min: 1, max: limits.sequences, isInteger: true })
   checkNumber(batch.positions, 'positions of a batch', { min: 2, max: limits.positions, isInteger: true })
   const rows = batch.sequences * batch.positions

@@ -58,9 +58,9 @@ const embedded: TrainingRecipe = {
   heldOutShare: 0.02,
   draftVocabulary: 8192,
   warmStartRows: 20_000,
-  batch: { maxRows: 1024, maxSequences: 16, maxLength: 1024, contextRows: 64 },
+  batch: { maxRows: 1024, maxSequences: 16, maxLength: 256, contextRows: 64 },
   noise: 0,
-  evaluation: { everyMinutes: 15, sequences: 64 },
+  evaluation: { everyMinutes: 20, sequences: 32 },
   checkpointMinutes: 10,
 }
 

@@ -5,8 +5,12 @@ import { listCheckpoints } from '../checkpoint/load-checkpoint.js'
 export interface RunPlaces {
   /** Folder of the checkpoints. */
   readonly checkpoints: string
+  /** Folder of the best head so far, as it is published. */
+  readonly best: string
   /** JSONL, one line an event. */
   readonly log: string
+  /** What a later sitting has to know besides a checkpoint. */
+  readonly notes: string
   /** The page that shows the log. */
   readonly report: string
 }
@@ -14,7 +18,9 @@ export interface RunPlaces {
 export function runPlaces(folder: string): RunPlaces {
   return {
     checkpoints: join(folder, 'checkpoints'),
+    best: join(folder, 'best'),
     log: join(folder, 'log.jsonl'),
+    notes: join(folder, 'run.json'),
     report: join(folder, 'report.html'),
   }
 }
