@@ -56,6 +56,7 @@ napi_value device_facts(napi_env env, const Arguments &arguments) {
   set_property(env, object, "isa", text_value(env, facts.isa));
   set_property(env, object, "threads", number_value(env, facts.threads));
   set_property(env, object, "memoryBytes", number_value(env, static_cast<double>(facts.memory_bytes)));
+  set_property(env, object, "busyMs", number_value(env, device.busy_ms()));
   return object;
 }
 
@@ -141,14 +142,14 @@ hass_format format_of(const char *name) {
 }
 
 napi_value write_weight(napi_env env, const Arguments &arguments) {
-  const Buffer &buffer = idle_buffer(env, arguments);
+  const Ref<Buffer> weight(&idle_buffer(env, arguments));
   const hass_format format = format_of(arguments.text(1, "format").characters);
   const auto first_row = static_cast<std::int32_t>(arguments.integer(2, "firstRow", 0, INT32_MAX));
   const auto num_rows = static_cast<std::int32_t>(arguments.integer(3, "numRows", 0, INT32_MAX));
   const Arguments::Bytes source = arguments.view(4, "source");
-  hass_error error;
-  check(cpu().write_weight(buffer.buffer, format, first_row, num_rows, source.data, source.bytes, &error), error);
-  return undefined_value(env);
+  Environment &environment = Environment::of(env);
+  return environment.submit(
+      env, std::make_unique<WriteWeightJob>(environment, weight, format, first_row, num_rows, source));
 }
 
 napi_value create_program(napi_env env, const Arguments &arguments) {

@@ -1,5 +1,7 @@
 #include "environment.h"
 
+#include <chrono>
+
 namespace hass {
 
 Device::Device(const char *isa, std::int32_t threads) : Object(ObjectKind::device), backend(hass_cpu_backend()) {
@@ -25,6 +27,13 @@ void Device::close() {
 }
 
 void Device::submit(PendingJob *job) { commands_->submit(job); }
+
+void PendingJob::execute() noexcept {
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point started = Clock::now();
+  work();
+  device->add_busy(std::chrono::duration<double, std::milli>(Clock::now() - started).count());
+}
 
 void PendingJob::finish() noexcept {
   // Fails only when the environment is closing, and then `Environment::close` frees what is pending.

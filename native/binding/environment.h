@@ -4,6 +4,7 @@
 // environment's thread-safe function. Objects are counted: a program holds its buffers, a job its program.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <unordered_map>
 #include <utility>
@@ -64,12 +65,16 @@ class Device : public Object {
   void close();
   bool is_closed() const { return !commands_; }
   void submit(PendingJob *job);
+  // Milliseconds that its jobs have run. Only the command thread adds.
+  double busy_ms() const { return busy_ms_.load(std::memory_order_relaxed); }
+  void add_busy(double ms) { busy_ms_.store(busy_ms() + ms, std::memory_order_relaxed); }
 
   const hass_backend *const backend;
   hass_device *device = nullptr;
 
  private:
   CommandThread *commands_ = nullptr;
+  std::atomic<double> busy_ms_{0};
 };
 
 class Buffer : public Object {
@@ -101,6 +106,7 @@ class BoundProgram : public Object {
 class PendingJob : public Job, public Managed {
  public:
   PendingJob(Environment &owner, const Ref<Device> &on) : environment(owner), device(on) {}
+  void execute() noexcept final;
   void finish() noexcept override;
   // Settles the promise, on the environment's thread.
   void report(napi_env env);
@@ -115,6 +121,7 @@ class PendingJob : public Job, public Managed {
   PendingJob *next = nullptr, *previous = nullptr;
 
  protected:
+  virtual void work() noexcept = 0;
   virtual napi_value result(napi_env env) const { return undefined_value(env); }
 };
 

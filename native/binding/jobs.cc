@@ -21,7 +21,7 @@ RunJob::RunJob(Environment &owner, const Ref<BoundProgram> &program, const std::
 
 RunJob::~RunJob() { program_->spare_parameters = std::move(parameters_); }
 
-void RunJob::execute() noexcept {
+void RunJob::work() noexcept {
   status = device->backend->run(program_->program, dims_.data(), dims_.size(), parameters_.data(), &is_cancelled_,
                                 &error);
 }
@@ -38,7 +38,19 @@ bool RunJob::uses(const Object &object) const {
   return false;
 }
 
-void MeasureJob::execute() noexcept { status = device->backend->measure(device->device, &rates_, &error); }
+WriteWeightJob::WriteWeightJob(Environment &owner, const Ref<Buffer> &weight, hass_format format,
+                               std::int32_t first_row, std::int32_t num_rows, const Arguments::Bytes &source)
+    : PendingJob(owner, weight->owner), weight_(weight), format_(format), first_row_(first_row), num_rows_(num_rows),
+      source_(source.bytes) {
+  if (source.bytes != 0) std::memcpy(source_.data(), source.data, source.bytes);
+}
+
+void WriteWeightJob::work() noexcept {
+  status = device->backend->write_weight(weight_->buffer, format_, first_row_, num_rows_, source_.data(),
+                                         source_.size(), &error);
+}
+
+void MeasureJob::work() noexcept { status = device->backend->measure(device->device, &rates_, &error); }
 
 napi_value MeasureJob::result(napi_env env) const {
   napi_value object;

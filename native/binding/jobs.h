@@ -11,9 +11,11 @@ class RunJob : public PendingJob {
   RunJob(Environment &environment, const Ref<BoundProgram> &program, const std::int32_t *dims, std::size_t num_dims,
          const unsigned char *parameters, double run_id);
   ~RunJob() override;
-  void execute() noexcept override;
   void cancel(const Device &on, double run_id) override;
   bool uses(const Object &object) const override;
+
+ protected:
+  void work() noexcept override;
 
  private:
   const Ref<BoundProgram> program_;
@@ -23,12 +25,28 @@ class RunJob : public PendingJob {
   std::int32_t is_cancelled_ = 0;  // atomically
 };
 
+// Packs rows of a weight; the bytes are copied.
+class WriteWeightJob : public PendingJob {
+ public:
+  WriteWeightJob(Environment &environment, const Ref<Buffer> &weight, hass_format format, std::int32_t first_row,
+                 std::int32_t num_rows, const Arguments::Bytes &source);
+
+ protected:
+  void work() noexcept override;
+
+ private:
+  const Ref<Buffer> weight_;
+  const hass_format format_;
+  const std::int32_t first_row_, num_rows_;
+  const Block source_;
+};
+
 class MeasureJob : public PendingJob {
  public:
   using PendingJob::PendingJob;
-  void execute() noexcept override;
 
  protected:
+  void work() noexcept override;
   napi_value result(napi_env env) const override;
 
  private:

@@ -2,7 +2,8 @@
  * shared library that exports hass_backend_entry. Nothing here knows of JavaScript, and no exception crosses.
  *
  * Threads: facts and isa_names may be called from anywhere. Of one device, create, write, read and destroy calls must
- * not overlap run calls that use the same buffers or program; run, measure and interrupt may overlap the rest.
+ * not overlap run calls that use the same buffers or program; run, measure and interrupt may overlap the rest. write_weight
+ * belongs to those that overlap no other of them: it is called on the thread that calls run, and may use its threads.
  * A buffer outlives the programs that bind it, a device outlives its buffers and programs: the caller sees to that.
  */
 #ifndef HASS_BACKEND_H

@@ -1,5 +1,6 @@
 // The CPU's side of the C ABI.
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <memory>
 
@@ -105,6 +106,48 @@ hass_status read_buffer(const hass_buffer *buffer, std::uint64_t offset, void *t
   });
 }
 
+// Rows of a weight that threads pack side by side, each a few panels: no two write the same bytes.
+struct PackJob {
+  hass_buffer *buffer;
+  hass_format format;
+  std::int32_t first_row, num_rows, rows_per_chunk;
+  const unsigned char *source;
+  std::size_t row_bytes;
+  std::atomic<hass_status> status{HASS_STATUS_OK};
+};
+
+constexpr std::int64_t packed_elements_per_chunk = 1 << 16;
+// A multiple of every panel's width.
+constexpr std::int32_t packed_rows_step = 16;
+
+void pack_chunk(void *context, std::int32_t chunk, std::int32_t) {
+  PackJob &job = *static_cast<PackJob *>(context);
+  // Chunks end at multiples of the weight's own rows, wherever the first one begins.
+  const std::int32_t origin = job.first_row / packed_rows_step * packed_rows_step + chunk * job.rows_per_chunk;
+  const std::int32_t begin = std::max(origin, job.first_row);
+  const std::int32_t end = std::min(origin + job.rows_per_chunk, job.first_row + job.num_rows);
+  if (begin >= end) return;
+  const hass_status status = hass_cpu_pack(
+      job.buffer->dtype, job.buffer->rows, job.buffer->columns, job.format, begin, end - begin,
+      job.source + static_cast<std::size_t>(begin - job.first_row) * job.row_bytes, job.buffer->block.data());
+  if (status != HASS_STATUS_OK) job.status.store(status, std::memory_order_relaxed);
+}
+
+hass_status pack_rows(hass_buffer *buffer, hass_format format, std::int32_t first_row, std::int32_t num_rows,
+                      const void *source, std::size_t row_bytes) {
+  const std::int64_t columns = buffer->columns;
+  const std::int64_t steps = std::max<std::int64_t>(packed_elements_per_chunk / columns / packed_rows_step, 1);
+  // As many chunks as one run of the pool can take, however large the weight.
+  const std::int64_t most = (num_rows / 60000 / packed_rows_step + 1) * packed_rows_step;
+  PackJob job{buffer, format, first_row, num_rows, static_cast<std::int32_t>(std::max(steps * packed_rows_step, most)),
+              static_cast<const unsigned char *>(source), row_bytes};
+  const std::int32_t span = first_row % packed_rows_step + num_rows;
+  hass_device *device = buffer->block.device();
+  device->pool.run((span + job.rows_per_chunk - 1) / job.rows_per_chunk, pack_chunk, &job);
+  if (device->pool.is_interrupted()) return HASS_STATUS_CANCELLED;
+  return job.status.load(std::memory_order_relaxed);
+}
+
 hass_status write_weight(hass_buffer *buffer, std::int32_t format, std::int32_t first_row, std::int32_t num_rows,
                          const void *source, std::uint64_t bytes, hass_error *error) {
   return guarded(error, [&] {
@@ -120,8 +163,10 @@ hass_status write_weight(hass_buffer *buffer, std::int32_t format, std::int32_t 
       fail(HASS_STATUS_INVALID_ARGUMENT, "%llu bytes were given for %d rows, expected %llu.",
            static_cast<unsigned long long>(bytes), num_rows, static_cast<unsigned long long>(expected));
     }
-    const hass_status status = hass_cpu_pack(buffer->dtype, buffer->rows, buffer->columns, file_format, first_row,
-                                             num_rows, source, buffer->block.data());
+    const hass_status status = num_rows == 0 ? HASS_STATUS_OK
+                                             : pack_rows(buffer, file_format, first_row, num_rows, source,
+                                                         hass_cpu_format_row_bytes(file_format, buffer->columns));
+    if (status == HASS_STATUS_CANCELLED) fail(status, "The weight was being written when its device was disposed of.");
     if (status == HASS_STATUS_UNSUPPORTED) fail(status, "The weight's dtype %d cannot be made of these bytes.", buffer->dtype);
     if (status != HASS_STATUS_OK) fail(status, "A block of the weight's bytes cannot be represented.");
   });

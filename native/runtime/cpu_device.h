@@ -27,6 +27,7 @@ class DeviceBlock {
   DeviceBlock(const DeviceBlock &) = delete;
   DeviceBlock &operator=(const DeviceBlock &) = delete;
 
+  hass_device *device() const { return device_; }
   unsigned char *data() const { return block_.data(); }
   std::uint64_t size() const { return block_.size(); }
 

@@ -28,7 +28,7 @@ describe('the export list', () => {
     expect(names).toContain('portable')
     for (const name of names) {
       const other = addon.createDevice(name, 1)
-      expect(addon.deviceFacts(other)).toEqual({ isa: name, threads: 1, memoryBytes: 0 })
+      expect(addon.deviceFacts(other)).toEqual({ isa: name, threads: 1, memoryBytes: 0, busyMs: 0 })
       addon.dispose(other)
     }
     expect(addon.deviceFacts(device).isa).toBe(names.at(-1))
@@ -75,7 +75,6 @@ describe('buffers', () => {
       [() => addon.writeBuffer(buffer, 0, new ArrayBuffer(8) as never), 'HASS_ERR_INVALID_ARGUMENT'],
       [() => addon.writeBuffer(device, 0, new Uint8Array(1)), 'HASS_ERR_INVALID_ARGUMENT'],
       [() => addon.writeBuffer(buffer + 1, 0, new Uint8Array(1)), 'HASS_ERR_INVALID_ARGUMENT'],
-      [() => addon.writeWeight(buffer, 'F32', 0, 1, new Float32Array(1)), 'HASS_ERR_INVALID_ARGUMENT'],
       [() => addon.createBuffer(device, -1), 'HASS_ERR_INVALID_ARGUMENT'],
       [() => addon.createBuffer(device, 2 ** 41), 'HASS_ERR_INVALID_ARGUMENT'],
       [() => addon.createWeight(device, 16, 8, 33), 'HASS_ERR_INVALID_ARGUMENT'],
@@ -106,7 +105,7 @@ describe('weights', () => {
     expect(addon.bufferFacts(handle)).toMatchObject({ dtype: 0, rows, columns })
     for (let row = 0; row < rows; row += 5) {
       const count = Math.min(5, rows - row)
-      addon.writeWeight(handle, 'F32', row, count, values.subarray(row * columns, (row + count) * columns))
+      await addon.writeWeight(handle, 'F32', row, count, values.subarray(row * columns, (row + count) * columns))
     }
     const { words: code, bindings } = words(
       [4],
@@ -129,20 +128,54 @@ describe('weights', () => {
     }
   })
 
-  it('refuse wrong lengths, rows and formats', () => {
+  it('refuse wrong lengths, rows and formats', async () => {
     const handle = addon.createWeight(device, 16, 16, 32)
     const attempts: [() => unknown, string][] = [
-      [() => addon.writeWeight(handle, 'Q4_0', 0, 16, new Uint8Array(16 * 18 - 1)), 'HASS_ERR_INVALID_ARGUMENT'],
-      [() => addon.writeWeight(handle, 'Q4_0', 8, 9, new Uint8Array(9 * 18)), 'HASS_ERR_INVALID_ARGUMENT'],
       [() => addon.writeWeight(handle, 'Q4_0', -1, 1, new Uint8Array(18)), 'HASS_ERR_INVALID_ARGUMENT'],
-      [() => addon.writeWeight(handle, 'Q8_0', 0, 1, new Uint8Array(34)), 'HASS_ERR_UNSUPPORTED'],
       [() => addon.writeWeight(handle, 'Q7_7', 0, 1, new Uint8Array(18)), 'HASS_ERR_UNSUPPORTED'],
       [() => addon.writeWeight(handle, 'x'.repeat(1000), 0, 1, new Uint8Array(18)), 'HASS_ERR_UNSUPPORTED'],
       [() => addon.readBuffer(handle, 0, new Uint8Array(1)), 'HASS_ERR_INVALID_ARGUMENT'],
       [() => addon.writeBuffer(handle, 0, new Uint8Array(1)), 'HASS_ERR_INVALID_ARGUMENT'],
     ]
     for (const [attempt, code] of attempts) expect(codeOf(attempt), String(attempt)).toBe(code)
-    addon.writeWeight(handle, 'Q4_0', 16, 0, new Uint8Array(0))
+    const writes: [Promise<unknown>, string][] = [
+      [addon.writeWeight(handle, 'Q4_0', 0, 16, new Uint8Array(16 * 18 - 1)), 'HASS_ERR_INVALID_ARGUMENT'],
+      [addon.writeWeight(handle, 'Q4_0', 8, 9, new Uint8Array(9 * 18)), 'HASS_ERR_INVALID_ARGUMENT'],
+      [addon.writeWeight(handle, 'Q8_0', 0, 1, new Uint8Array(34)), 'HASS_ERR_UNSUPPORTED'],
+      [addon.writeWeight(handle, 'Q4_0', 16, 0, new Uint8Array(0)), 'none'],
+    ]
+    for (const [write, code] of writes) expect(await rejectionOf(write)).toBe(code)
+    const plain = addon.createBuffer(device, 8)
+    expect(await rejectionOf(addon.writeWeight(plain, 'F32', 0, 1, new Float32Array(1)))).toBe(
+      'HASS_ERR_INVALID_ARGUMENT',
+    )
+  })
+
+  it('are copied before the call returns, packed behind the runs, and given up with their device', async () => {
+    const own = addon.createDevice('auto', 2)
+    const [rows, columns] = [1000, 64]
+    const handle = addon.createWeight(own, 0, rows, columns)
+    const values = new Float32Array(rows * columns).fill(1)
+    const writing = addon.writeWeight(handle, 'F32', 0, rows, values)
+    values.fill(Number.NaN)
+    const { words: code, bindings } = words(
+      [1],
+      [input([-1, columns]), weight([rows, columns], 'F32', handle), output([-1, rows])],
+      [{ opcode: Opcode.LINEAR, operands: [2, 0, 1, -1, -1], attributes: [0] }],
+    )
+    const program = addon.createProgram(own, code, bindings)
+    const parameters = new Uint8Array(addon.programFacts(program).parameterBytes)
+    new Float32Array(parameters.buffer).fill(1)
+    await addon.runProgram(program, Int32Array.of(1), parameters, 1)
+    await writing
+    const y = new Float32Array(rows)
+    addon.readOutput(program, 2, 0, y)
+    expect(y.every((sum) => sum === columns)).toBe(true)
+    expect(addon.deviceFacts(own).busyMs).toBeGreaterThan(0)
+
+    const writes = [1, 2, 3].map(() => addon.writeWeight(handle, 'F32', 0, rows, values))
+    addon.dispose(own)
+    for (const code of await Promise.all(writes.map(rejectionOf))) expect(['none', 'HASS_ERR_DISPOSED']).toContain(code)
   })
 })
 

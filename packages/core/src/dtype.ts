@@ -68,12 +68,12 @@ export function floatToBf16(value: number): number {
 
 /** The float32 value of an IEEE 754 binary16 code. */
 export function f16ToFloat(code: number): number {
+  const magnitude = code & 0x7fff
   const sign = code & 0x8000 ? -1 : 1
-  const exponent = (code >>> 10) & 0x1f
-  const mantissa = code & 0x3ff
-  if (exponent === 0) return sign * mantissa * 2 ** -24
-  if (exponent === 0x1f) return mantissa ? Number.NaN : sign * Infinity
-  return sign * (1 + mantissa / 1024) * 2 ** (exponent - 15)
+  if (magnitude < 0x400) return sign * magnitude * 2 ** -24
+  if (magnitude >= 0x7c00) return magnitude > 0x7c00 ? Number.NaN : sign * Infinity
+  // The same exponent with another bias, the same mantissa at the top of a longer one.
+  return bitsFloat(((code & 0x8000) << 16) | ((magnitude << 13) + ((127 - 15) << 23)))
 }
 
 /** The binary16 code nearest to a float32 value, ties to even; overflow becomes infinity, NaN stays NaN. */

@@ -6,7 +6,7 @@ import { AddonNotFoundError, translateBackendError } from './errors.js'
 import { fuseGraph } from './graph/fuse.js'
 import type { Graph } from './graph/graph.js'
 import { recordGraph } from './graph/record.js'
-import { prepareWeights, type WeightSource } from './packing/prepare.js'
+import { prepareWeights, type WeightChunk, type WeightSource } from './packing/prepare.js'
 import type { DeviceDType } from './program.js'
 import { createProgram, type Program } from './program-run.js'
 import { createReferenceAddon } from './reference/reference-addon.js'
@@ -25,6 +25,17 @@ export interface DeviceOptions {
   readonly isa?: string
   /** Arithmetic of a `reference` device; `float64` is for differentiation tests. Defaults to `float32`. */
   readonly precision?: 'float32' | 'float64'
+}
+
+/** What a device is, and what it has done so far. */
+export interface DeviceFacts {
+  /** Instruction set of its kernels; `typescript` on a reference device. */
+  readonly isa: string
+  readonly threads: number
+  /** Bytes that its buffers and programs hold. */
+  readonly memoryBytes: number
+  /** Milliseconds that its runs have taken: what is left of a span of time passed outside its kernels. */
+  readonly busyMs: number
 }
 
 export interface UploadOptions {
@@ -89,8 +100,7 @@ export class Device implements AsyncDisposable {
     this.#backend = backend
   }
 
-  /** Instruction set, threads, and the bytes that buffers and programs hold. */
-  get facts(): { readonly isa: string; readonly threads: number; readonly memoryBytes: number } {
+  get facts(): DeviceFacts {
     this.#check()
     return attempt('device facts', () => this.#backend.addon.deviceFacts(this.#backend.device))
   }
@@ -123,14 +133,26 @@ export class Device implements AsyncDisposable {
     const rowBytes = plan.shape
       .slice(1)
       .reduce((product, extent) => product * extent, elementSize(plan.dtype, this.#backend))
-    try {
-      for await (const { format, firstRow, numRows, bytes } of plan.chunks()) {
-        this.#check()
-        attempt(what, () => {
-          if (layout === 'matrix') addon.writeWeight(tensor.handle, format, firstRow, numRows, bytes)
-          else addon.writeBuffer(tensor.handle, firstRow * rowBytes, this.#plainElements(plan.dtype, bytes))
-        })
+    const write = async ({ format, firstRow, numRows, bytes }: WeightChunk): Promise<void> => {
+      try {
+        if (layout === 'matrix') await addon.writeWeight(tensor.handle, format, firstRow, numRows, bytes)
+        else addon.writeBuffer(tensor.handle, firstRow * rowBytes, this.#plainElements(plan.dtype, bytes))
+      } catch (error) {
+        throw translateBackendError(error, what)
       }
+    }
+    // While one chunk is being packed the next one is read and converted.
+    let writing = Promise.resolve()
+    try {
+      for await (const chunk of plan.chunks()) {
+        this.#check()
+        const earlier = writing
+        writing = write(chunk)
+        // Looked at when it is this one's turn.
+        writing.catch(() => {})
+        await earlier
+      }
+      await writing
       tensor.conversion = plan.conversion()
     } catch (error) {
       tensor.dispose()

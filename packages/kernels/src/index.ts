@@ -30,7 +30,8 @@ export type { Operation, ReferenceCall, ReverseContext, ReverseRule } from './op
 export { type WeightFormat, weightFormats } from './packing/formats.js'
 export type { WeightSource } from './packing/prepare.js'
 export type { DeviceDType } from './program.js'
-export { type InputData, type OutputHandle, Program, type RunOptions, type RunOutputs } from './program-run.js'
+export type { InputData } from './program-inputs.js'
+export { type OutputHandle, Program, type RunOptions, type RunOutputs } from './program-run.js'
 export {
   type LinearRopeScaling,
   type Llama3RopeScaling,

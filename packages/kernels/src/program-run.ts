@@ -7,12 +7,7 @@ import type { GraphTensor } from './graph/graph-tensor.js'
 import type { RecordedGraph } from './graph/record.js'
 import { operationByOpcode } from './operations/index.js'
 import { type DeviceDType, encodeProgram, type ProgramDescription, TensorKind } from './program.js'
-
-/**
- * Elements of an input or output: `F32` Float32Array (Float64Array on a float64 device), `U32` Uint32Array, `I32`
- * Int32Array, `F16` and `BF16` Uint16Array.
- */
-export type InputData = Float32Array | Float64Array | Uint32Array | Int32Array | Uint16Array
+import { arrayType, countOf, type InputData, ProgramInputs, sizeOf } from './program-inputs.js'
 
 export interface RunOptions {
   /** Elements by the names of the graph's inputs; all of them. */
@@ -27,8 +22,12 @@ export interface RunOptions {
 export interface OutputHandle {
   readonly dtype: DeviceDType
   readonly shape: readonly number[]
-  /** `[shape[1]]`, a copy of one row. */
-  read(row: number): InputData
+  /**
+   * `[shape[1]]`, a copy of one row.
+   *
+   * @param target where to, an array of the dtype's type. Defaults to a new one
+   */
+  read(row: number, target?: InputData): InputData
   /** All elements, a copy. */
   readAll(): InputData
 }
@@ -42,9 +41,12 @@ interface ProgramParts {
   readonly bindings: Readonly<Record<string, DeviceTensor>>
 }
 
-interface InputPlace {
+/** An output of the program, worked out once. */
+interface OutputPlace {
+  readonly name: string
   readonly tensor: GraphTensor
-  readonly offset: number
+  /** Of the tensor, in the program. */
+  readonly number: number
 }
 
 /** @internal Checks the bindings and hands the program to the backend. */
@@ -67,25 +69,23 @@ export class Program implements AsyncDisposable {
   readonly numOperations: number
   readonly #parts: ProgramParts
   readonly #handle: Handle
-  readonly #inputs: ReadonlyMap<string, InputPlace>
-  readonly #parameters: Uint8Array
+  readonly #inputs: ProgramInputs
+  readonly #outputs: readonly OutputPlace[]
   #generation = 0
   #isDisposed = false
 
   /** @internal Use `device.compile`. */
   constructor(parts: ProgramParts, handle: Handle) {
-    this.name = parts.graph.name
-    this.numOperations = parts.recorded.program.operations.length
+    const { graph, recorded, backend } = parts
+    this.name = graph.name
+    this.numOperations = recorded.program.operations.length
     this.#parts = parts
     this.#handle = handle
-    const { parameterBytes, inputOffsets } = parts.backend.addon.programFacts(handle)
-    this.#parameters = new Uint8Array(parameterBytes)
-    const { tensors } = parts.recorded
-    this.#inputs = new Map(
-      tensors.flatMap((tensor, i) =>
-        tensor.kind === TensorKind.INPUT ? [[tensor.name, { tensor, offset: inputOffsets[i]! }]] : [],
-      ),
-    )
+    const { parameterBytes, inputOffsets } = backend.addon.programFacts(handle)
+    this.#inputs = new ProgramInputs(graph, recorded.tensors, inputOffsets, parameterBytes, backend)
+    this.#outputs = [...graph.outputs].map(([name, tensor]) => {
+      return { name, tensor, number: recorded.tensors.indexOf(tensor) }
+    })
   }
 
   /** Bytes of activations that runs of this program use. */
@@ -105,15 +105,15 @@ export class Program implements AsyncDisposable {
     const { inputs, signal } = options
     const handle = this.#live
     signal?.throwIfAborted()
-    const sizes = this.#bindDimensions(inputs, options.dims ?? {})
-    this.#fillParameters(inputs, sizes)
+    const sizes = this.#inputs.bind(inputs, options.dims ?? {})
+    const parameters = this.#inputs.fill(inputs, sizes)
     const generation = ++this.#generation
     const { addon, device } = this.#parts.backend
     const what = `run of "${this.name}"`
     const runId = ++lastRunId
     const cancel = () => addon.cancelRun(device, runId)
     try {
-      const promise = attempt(what, () => addon.runProgram(handle, sizes, this.#parameters, runId))
+      const promise = attempt(what, () => addon.runProgram(handle, sizes, parameters, runId))
       signal?.addEventListener('abort', cancel, { once: true })
       await promise
       // A run that was quicker than its cancellation still rejects: what an aborted signal means shall not be a race.
@@ -125,7 +125,12 @@ export class Program implements AsyncDisposable {
     } finally {
       signal?.removeEventListener('abort', cancel)
     }
-    return this.#outputs(sizes, generation)
+    return Object.fromEntries(
+      this.#outputs.map((place) => [
+        place.name,
+        new ProgramOutput(this, this.#parts.backend, place, sizes, generation),
+      ]),
+    )
   }
 
   /** Frees the program once its last run has ended. A second call does nothing. */
@@ -139,148 +144,66 @@ export class Program implements AsyncDisposable {
     this.dispose()
   }
 
+  /** @internal The program as one of its outputs reads it. */
+  handleOf(generation: number, output: string): Handle {
+    if (generation === this.#generation) return this.#live
+    throw new InvalidArgumentError(
+      `Output "${output}" of "${this.name}" is of an earlier run; read it before the next one is asked for.`,
+      { name: output },
+    )
+  }
+
   get #live(): Handle {
     if (this.#isDisposed) throw new DisposedError(`program "${this.name}"`)
     return this.#handle
   }
+}
 
-  #bindDimensions(inputs: RunOptions['inputs'], dims: Readonly<Record<string, number>>): Int32Array {
-    const { dimensions } = this.#parts.graph
-    const sizes = new Int32Array(dimensions.length).fill(-1)
-    const bind = (index: number, size: number, where: string) => {
-      const { name, maxSize } = dimensions[index]!
-      checkNumber(size, `dimension "${name}" (${where})`, { min: 0, max: maxSize, isInteger: true })
-      if (sizes[index] !== -1 && sizes[index] !== size) {
-        throw new InvalidArgumentError(
-          `Dimension "${name}" of "${this.name}" is ${sizes[index]}, but ${size} by ${where}.`,
-          { name, sizes: [sizes[index], size] },
-        )
-      }
-      sizes[index] = size
-    }
-    for (const [name, size] of Object.entries(dims)) {
-      const dimension = dimensions.find((known) => known.name === name)
-      if (!dimension) {
-        throw new InvalidArgumentError(`Graph "${this.name}" has no dimension "${name}".`, { name })
-      }
-      bind(dimension.index, size, 'dims')
-    }
-    for (const [name, { tensor }] of this.#inputs) {
-      const data = Object.hasOwn(inputs, name) ? inputs[name] : undefined
-      if (!data) throw new InvalidArgumentError(`run of "${this.name}" lacks the input "${name}".`, { name })
-      const free = tensor.shape.filter((extent) => extent < 0)
-      const row = tensor.shape.reduce((product, extent) => (extent < 0 ? product : product * extent), 1)
-      if (free.length === 1 && row > 0) bind(-1 - free[0]!, data.length / row, `the length of input "${name}"`)
-    }
-    const open = dimensions.find(({ index }) => sizes[index] === -1)
-    if (open) {
+/** Rows of one output of one run. */
+class ProgramOutput implements OutputHandle {
+  readonly dtype: DeviceDType
+  readonly shape: readonly number[]
+  readonly #program: Program
+  readonly #backend: Backend
+  readonly #place: OutputPlace
+  readonly #rowLength: number
+  readonly #generation: number
+
+  constructor(program: Program, backend: Backend, place: OutputPlace, sizes: Int32Array, generation: number) {
+    const { dtype, shape } = place.tensor
+    this.dtype = dtype
+    this.shape = shape.map((extent) => (extent < 0 ? sizes[-1 - extent]! : extent))
+    this.#program = program
+    this.#backend = backend
+    this.#place = place
+    this.#rowLength = countOf(sizeOf(shape.slice(1)), sizes)
+    this.#generation = generation
+  }
+
+  read(row: number, target = this.#createArray(this.#rowLength)): InputData {
+    checkNumber(row, `row of output "${this.#place.name}"`, { min: 0, below: this.shape[0]!, isInteger: true })
+    if (target.length !== this.#rowLength || target[Symbol.toStringTag] !== this.#createArray(0)[Symbol.toStringTag]) {
       throw new InvalidArgumentError(
-        `The size of dimension "${open.name}" of "${this.name}" follows from no input; give it in dims.`,
-        { name: open.name },
+        `A row of output "${this.#place.name}" has ${this.#rowLength} elements of ${this.dtype}, and the array for it is ${target.constructor.name} of ${target.length}.`,
+        { found: target.length, expected: this.#rowLength },
       )
     }
-    return sizes
+    return this.#read(row * this.#rowLength, target)
   }
 
-  #fillParameters(inputs: RunOptions['inputs'], sizes: Int32Array): void {
-    // A declared input that no operation reads may be given, and is not looked at.
-    const { tensors } = this.#parts.graph
-    const declared = tensors.filter(({ kind }) => kind === TensorKind.INPUT).map(({ name }) => name)
-    const unknown = Object.keys(inputs).find((name) => !declared.includes(name))
-    if (unknown !== undefined) {
-      throw new InvalidArgumentError(
-        `"${this.name}" has no input "${unknown}"; it has ${declared.join(', ') || 'none'}.`,
-        { name: unknown },
-      )
-    }
-    for (const [name, { tensor, offset }] of this.#inputs) {
-      const data = inputs[name]!
-      const count = tensor.shape.reduce((product, extent) => product * boundExtent(extent, sizes), 1)
-      const wanted = arrayName(tensor.dtype, this.#parts.backend)
-      if (!isArrayNamed(wanted, data) || data.length !== count) {
-        const found = isDetached(data) ? 'a detached array' : `${data.constructor.name} of ${data.length} elements`
-        throw new InvalidArgumentError(
-          `Input "${name}" of "${this.name}" is ${found}, expected ${wanted} of ${count} elements.`,
-          { name, found: data.length, expected: count },
-        )
-      }
-      this.#parameters.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), offset)
-    }
+  readAll(): InputData {
+    return this.#read(0, this.#createArray(this.shape[0]! * this.#rowLength))
   }
 
-  #outputs(sizes: Int32Array, generation: number): RunOutputs {
-    const { graph, recorded } = this.#parts
-    const outputs: Record<string, OutputHandle> = {}
-    for (const [name, tensor] of graph.outputs) {
-      const number = recorded.tensors.indexOf(tensor)
-      const shape = tensor.shape.map((extent) => boundExtent(extent, sizes))
-      const rowLength = shape.slice(1).reduce((product, extent) => product * extent, 1)
-      const read = (first: number, count: number) => {
-        if (generation !== this.#generation) {
-          throw new InvalidArgumentError(
-            `Output "${name}" of "${this.name}" is of an earlier run; read it before the next one is asked for.`,
-            { name },
-          )
-        }
-        const target = createArray(tensor.dtype, count, this.#parts.backend)
-        const { addon } = this.#parts.backend
-        attempt(`read of output "${name}"`, () => addon.readOutput(this.#live, number, first, target))
-        return target
-      }
-      outputs[name] = {
-        dtype: tensor.dtype,
-        shape,
-        read: (row) => {
-          checkNumber(row, `row of output "${name}"`, { min: 0, below: shape[0]!, isInteger: true })
-          return read(row * rowLength, rowLength)
-        },
-        readAll: () => read(0, shape[0]! * rowLength),
-      }
-    }
-    return outputs
+  #createArray(length: number): InputData {
+    return new (arrayType(this.dtype, this.#backend))(length)
   }
-}
 
-function boundExtent(extent: number, sizes: Int32Array): number {
-  return extent < 0 ? sizes[-1 - extent]! : extent
-}
-
-const arrayNames: Partial<Record<DeviceDType, string>> = {
-  F32: 'Float32Array',
-  F16: 'Uint16Array',
-  BF16: 'Uint16Array',
-  I32: 'Int32Array',
-  U32: 'Uint32Array',
-}
-
-function arrayName(dtype: DeviceDType, { floatBytes }: Backend): string {
-  return dtype === 'F32' && floatBytes === 8 ? 'Float64Array' : arrayNames[dtype]!
-}
-
-function isArrayNamed(name: string, data: unknown): boolean {
-  return ArrayBuffer.isView(data) && data.constructor.name === name && !isDetached(data)
-}
-
-function isDetached(data: ArrayBufferView): boolean {
-  // A detached buffer has no bytes, but so has an empty one; only the former refuses a view.
-  try {
-    new Uint8Array(data.buffer, 0, 0)
-    return false
-  } catch {
-    return true
-  }
-}
-
-function createArray(dtype: DeviceDType, length: number, { floatBytes }: Backend): InputData {
-  switch (dtype) {
-    case 'F32':
-      return floatBytes === 8 ? new Float64Array(length) : new Float32Array(length)
-    case 'I32':
-      return new Int32Array(length)
-    case 'U32':
-      return new Uint32Array(length)
-    default:
-      return new Uint16Array(length)
+  #read(first: number, target: InputData): InputData {
+    const { name, number } = this.#place
+    const handle = this.#program.handleOf(this.#generation, name)
+    attempt(`read of output "${name}"`, () => this.#backend.addon.readOutput(handle, number, first, target))
+    return target
   }
 }
 

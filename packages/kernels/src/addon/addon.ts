@@ -25,14 +25,20 @@ export interface Addon {
   isaNames(): string[]
   processorFacts(): { features: string[]; threads: number }
   createDevice(isa: string, threads: number): Handle
-  deviceFacts(device: Handle): { isa: string; threads: number; memoryBytes: number }
+  deviceFacts(device: Handle): { isa: string; threads: number; memoryBytes: number; busyMs: number }
   measureDevice(device: Handle): Promise<DeviceRates>
   createBuffer(device: Handle, bytes: number): Handle
   createWeight(device: Handle, dtype: number, rows: number, columns: number): Handle
   bufferFacts(buffer: Handle): { bytes: number; dtype: number; rows: number; columns: number }
   writeBuffer(buffer: Handle, byteOffset: number, source: ArrayBufferView): void
   readBuffer(buffer: Handle, byteOffset: number, target: ArrayBufferView): void
-  writeWeight(weight: Handle, format: string, firstRow: number, numRows: number, source: ArrayBufferView): void
+  writeWeight(
+    weight: Handle,
+    format: string,
+    firstRow: number,
+    numRows: number,
+    source: ArrayBufferView,
+  ): Promise<undefined>
   createProgram(device: Handle, words: Int32Array, bindings: Float64Array): Handle
   programFacts(program: Handle): { parameterBytes: number; arenaBytes: number; inputOffsets: Float64Array }
   runProgram(program: Handle, dims: Int32Array, parameters: Uint8Array, runId: number): Promise<undefined>

@@ -17,7 +17,7 @@ export interface WeightSource {
 }
 
 /** Rows ready to be written to a device. */
-interface WeightChunk extends EncodedRows {
+export interface WeightChunk extends EncodedRows {
   readonly firstRow: number
   readonly numRows: number
 }
@@ -30,8 +30,11 @@ export interface WeightPlan {
   conversion(): WeightConversion
 }
 
-/** Source bytes that are converted at a time: small enough to keep the event loop turning. */
-const chunkBytes = 2 ** 17
+/** Source bytes that are converted here at a time: few enough to keep the event loop turning. */
+const convertedBytes = 2 ** 17
+
+/** Source bytes that go to the backend at a time as they are: enough for each of its threads to have its share. */
+const directBytes = 2 ** 20
 
 /** Formats that backends read into a matrix of a dtype by themselves, losing nothing. */
 const direct: Partial<Record<DeviceDType, readonly WeightFormat[]>> = {
@@ -75,6 +78,7 @@ export function prepareWeights(sources: readonly WeightSource[], dtype?: DeviceD
       let firstRow = 0
       for (const source of sources) {
         const rowBytes = bytesPerRow(source)
+        const chunkBytes = direct[wanted]!.includes(source.format) ? directBytes : convertedBytes
         const step = Math.max(1, Math.floor(chunkBytes / Math.max(rowBytes, 1)))
         for (let row = 0; row < source.shape[0]!; row += step) {
           const count = Math.min(step, source.shape[0]! - row)

@@ -15,6 +15,7 @@ export class ReferenceDevice {
   readonly runs = new Map<number, { isCancelled: boolean }>()
   isDisposed = false
   memoryBytes = 0
+  busyMs = 0
 
   constructor(arithmetic: Arithmetic) {
     this.arithmetic = arithmetic

@@ -62,6 +62,7 @@ export function createReferenceAddon(options: ReferenceOptions): Addon {
   /** Runs behind what the device has queued; the turn before the first operation keeps the call short. */
   async function run(program: ReferenceProgram, sizes: Int32Array, inputs: Uint8Array[], runId: number): Promise<void> {
     const { device } = program
+    const startedAt = performance.now()
     let lastTurn = Number.NEGATIVE_INFINITY
     await program.run(sizes, inputs, async () => {
       if (performance.now() - lastTurn > turnMs) {
@@ -71,6 +72,7 @@ export function createReferenceAddon(options: ReferenceOptions): Addon {
       if (device.isDisposed) throw backendError('DISPOSED', 'the device is gone')
       if (device.runs.get(runId)?.isCancelled) throw backendError('CANCELLED', 'the run was cancelled')
     })
+    device.busyMs += performance.now() - startedAt
   }
 
   return {
@@ -83,7 +85,10 @@ export function createReferenceAddon(options: ReferenceOptions): Addon {
       }
       return registry.add(new ReferenceDevice(options.precision === 'float64' ? float64 : float32))
     },
-    deviceFacts: (handle) => ({ isa: 'typescript', threads: 1, memoryBytes: deviceOf(handle).memoryBytes }),
+    deviceFacts(handle) {
+      const { memoryBytes, busyMs } = deviceOf(handle)
+      return { isa: 'typescript', threads: 1, memoryBytes, busyMs }
+    },
     async measureDevice(handle): Promise<DeviceRates> {
       deviceOf(handle)
       throw backendError('UNSUPPORTED', 'the reference device measures nothing')
@@ -111,10 +116,11 @@ export function createReferenceAddon(options: ReferenceOptions): Addon {
       const bytes = bytesOf(target)
       bytes.set(slice(handle, byteOffset, bytes.length))
     },
-    writeWeight(handle, format, firstRow, numRows, source) {
+    async writeWeight(handle, format, firstRow, numRows, source) {
       const weight = registry.get(handle, ReferenceBuffer)
       requireIdle(weight)
       writeRows(weight, format, firstRow, numRows, bytesOf(source))
+      return undefined
     },
     createProgram(handle, words, bindings) {
       const buffers = Array.from(bindings, (bound) => (bound === 0 ? undefined : registry.get(bound, ReferenceBuffer)))

@@ -1,5 +1,5 @@
 import type { Device } from '../device.js'
-import type { InputData } from '../program-run.js'
+import type { InputData } from '../program-inputs.js'
 import { attentionScenario } from './attention-scenario.js'
 import { Random } from './random.js'
 import { prepare, type RowBits, relativeDifference, type Scenario, type Selection, sameBits } from './scenario.js'

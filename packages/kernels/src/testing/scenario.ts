@@ -4,7 +4,7 @@ import { createGraph, type Graph, type GraphOptions } from '../graph/graph.js'
 import type { Dimension, GraphTensor } from '../graph/graph-tensor.js'
 import type { WeightSource } from '../packing/prepare.js'
 import type { DeviceDType } from '../program.js'
-import type { InputData } from '../program-run.js'
+import type { InputData } from '../program-inputs.js'
 
 /** Rows that are computed together: numbers of a scenario's logical rows, in the order of the run. */
 export type Selection = readonly number[]

@@ -4,7 +4,7 @@ import { matmul, rmsNormGradient, siluMulGradient } from '../operations/index.js
 import type { WeightFormat } from '../packing/formats.js'
 import { encodeFloats } from '../packing/quantize.js'
 import type { DeviceDType } from '../program.js'
-import type { InputData } from '../program-run.js'
+import type { InputData } from '../program-inputs.js'
 import { ropeTable } from '../rope-table.js'
 import { attentionScenario } from './attention-scenario.js'
 import type { Random } from './random.js'
