@@ -30,6 +30,34 @@ function signedScale(view: DataView, at: number, group: number): number {
   return (low | (high << 4)) - 32
 }
 
+/** Two neighbouring groups share 32 bytes, the first one their low halves. */
+function nibble(view: DataView, at: number, group: number, i: number): number {
+  return (view.getUint8(at + (group >> 1) * 32 + i) >> (4 * (group & 1))) & 15
+}
+
+/**
+ * x = d · scale · q - dmin · min; 8 groups of 32: d, dmin, the packed scales and minima, then the codes.
+ *
+ * @param code q of element i of a group of the block at `at`
+ */
+function groupsWithMinima(
+  blockBytes: number,
+  code: (view: DataView, at: number, group: number, i: number) => number,
+): GgmlBlock {
+  return {
+    blockElements,
+    blockBytes,
+    dequantize(view, at, out, to) {
+      const d = f16(view, at)
+      const dmin = f16(view, at + 2)
+      for (let group = 0; group < 8; group++) {
+        const [scale, min] = scaleAndMin(view, at + 4, group)
+        for (let i = 0; i < 32; i++) out[to + group * 32 + i] = d * scale * code(view, at, group, i) - dmin * min
+      }
+    },
+  }
+}
+
 export const kQuants = {
   /** x = d · scale · q - dmin · min; 16 groups of 16 */
   Q2_K: {
@@ -58,39 +86,12 @@ export const kQuants = {
       }
     },
   },
-  /** x = d · scale · q - dmin · min; 8 groups of 32 */
-  Q4_K: {
-    blockElements,
-    blockBytes: 144,
-    dequantize(view, at, out, to) {
-      const d = f16(view, at)
-      const dmin = f16(view, at + 2)
-      for (let group = 0; group < 8; group++) {
-        const [scale, min] = scaleAndMin(view, at + 4, group)
-        for (let i = 0; i < 32; i++) {
-          const code = (view.getUint8(at + 16 + (group >> 1) * 32 + i) >> (4 * (group & 1))) & 15
-          out[to + group * 32 + i] = d * scale * code - dmin * min
-        }
-      }
-    },
-  },
-  /** The same with a fifth bit of q apart. */
-  Q5_K: {
-    blockElements,
-    blockBytes: 176,
-    dequantize(view, at, out, to) {
-      const d = f16(view, at)
-      const dmin = f16(view, at + 2)
-      for (let group = 0; group < 8; group++) {
-        const [scale, min] = scaleAndMin(view, at + 4, group)
-        for (let i = 0; i < 32; i++) {
-          const low = (view.getUint8(at + 48 + (group >> 1) * 32 + i) >> (4 * (group & 1))) & 15
-          const high = (view.getUint8(at + 16 + i) >> group) & 1
-          out[to + group * 32 + i] = d * scale * (low | (high << 4)) - dmin * min
-        }
-      }
-    },
-  },
+  Q4_K: groupsWithMinima(144, (view, at, group, i) => nibble(view, at + 16, group, i)),
+  /** A fifth bit of q stands apart. */
+  Q5_K: groupsWithMinima(
+    176,
+    (view, at, group, i) => nibble(view, at + 48, group, i) | (((view.getUint8(at + 16 + i) >> group) & 1) << 4),
+  ),
   /** x = d · scale · (q - 32), scale in -128..127; 16 groups of 16 */
   Q6_K: {
     blockElements,
