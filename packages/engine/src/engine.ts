@@ -9,6 +9,7 @@ import {
   type TreePolicy,
 } from '@hass-engine/core'
 import { plain } from '@hass-engine/draft-tree'
+import type { Device } from '@hass-engine/kernels'
 import type { DeviceDraftHead, DeviceTargetModel } from '@hass-engine/models'
 import type { Tokenizer } from '@hass-engine/tokenizer'
 import { type EngineGenerateOptions, type PreparedRequest, prepareRequest } from './request.js'
@@ -56,6 +57,11 @@ export class Engine implements TextGenerator, AsyncDisposable {
     this.maxContext = parts.maxContext
     this.#scheduler = parts.scheduler
     this.#disposables = parts.disposables
+  }
+
+  /** What it runs on: kind, instruction set and threads; `fallbackReason` says why the slow reference computes. */
+  get device(): Device {
+    return this.target.device
   }
 
   /**

@@ -2,7 +2,13 @@ import { availableParallelism } from 'node:os'
 import { type CostTables, checkNumber, checkOptionKeys, type TreePolicy } from '@hass-engine/core'
 import { costAware, mergePolicies, ngram, plain } from '@hass-engine/draft-tree'
 import { type DeviceKind, openDevice } from '@hass-engine/kernels'
-import { type ActivationBlock, type CacheDType, createDraftHead, createTargetModel } from '@hass-engine/models'
+import {
+  type ActivationBlock,
+  type CacheDType,
+  createDraftHead,
+  createTargetModel,
+  type DraftHeadOptions,
+} from '@hass-engine/models'
 import { createTokenizerFromGguf, loadTokenizer, type Tokenizer } from '@hass-engine/tokenizer'
 import { type OpenedModel, openModel } from '@hass-engine/weights'
 import { loadCostTables } from './cost-tables.js'
@@ -28,6 +34,10 @@ export interface EngineOptions {
   readonly cacheTokens?: number
   readonly cacheDtype?: CacheDType
   readonly activationBlock?: ActivationBlock
+  /** What the head's own matrices are kept as; see `createDraftHead`. Changes the speed only. Defaults to `Q8`. */
+  readonly headDtype?: DraftHeadOptions['weightDtype']
+  /** What the head's copy of `lm_head` is kept as; see `createDraftHead`. Changes the speed only. */
+  readonly lmHeadDtype?: DraftHeadOptions['lmHeadDtype']
   /** Texts that are decoded side by side at most. Defaults to 16. */
   readonly maxSequences?: number
   /** Prompt tokens per pass. Defaults to 512. */
@@ -50,6 +60,8 @@ const optionKeys = [
   'cacheTokens',
   'cacheDtype',
   'activationBlock',
+  'headDtype',
+  'lmHeadDtype',
   'maxSequences',
   'prefillChunk',
   'keptPrefixes',
@@ -69,7 +81,7 @@ const treeRows = 256
  */
 export async function loadEngine(options: EngineOptions = {}): Promise<Engine> {
   checkOptionKeys(options, optionKeys, 'loadEngine')
-  const { signal, cacheDtype, activationBlock } = options
+  const { signal, cacheDtype, activationBlock, headDtype, lmHeadDtype } = options
   const maxSequences = checkNumber(options.maxSequences ?? 16, 'maxSequences', { min: 1, max: 1024, isInteger: true })
   const prefillChunk = checkNumber(options.prefillChunk ?? 512, 'prefillChunk', { min: 1, max: 4096, isInteger: true })
   const keptPrefixes = checkNumber(options.keptPrefixes ?? 4, 'keptPrefixes', { min: 0, max: 1024, isInteger: true })
@@ -85,7 +97,6 @@ export async function loadEngine(options: EngineOptions = {}): Promise<Engine> {
     max: 2 ** 24,
     isInteger: true,
   })
-  const tokenizer = await tokenizerOf(model)
   const device = openDevice({
     kind: options.device ?? 'auto',
     threads: options.threads ?? Math.min(availableParallelism(), 64),
@@ -97,19 +108,33 @@ export async function loadEngine(options: EngineOptions = {}): Promise<Engine> {
       ...(activationBlock !== undefined && { activationBlock }),
       ...(signal && { signal }),
     }
-    const target = await createTargetModel({
-      ...shared,
-      model,
-      cacheTokens: cacheTokens + treeRows,
-      maxRows: Math.max(prefillChunk, 64),
-      ...(cacheDtype && { cacheDtype }),
-    })
-    disposables.unshift(target)
+    // The device packs weights while the vocabulary is opened here.
+    const [loaded, opened] = await Promise.allSettled([
+      createTargetModel({
+        ...shared,
+        model,
+        cacheTokens: cacheTokens + treeRows,
+        maxRows: Math.max(prefillChunk, 64),
+        ...(cacheDtype && { cacheDtype }),
+      }),
+      tokenizerOf(model),
+    ])
+    if (loaded.status === 'fulfilled') disposables.unshift(loaded.value)
+    const target = settledValue(loaded)
+    const tokenizer = settledValue(opened)
     const head = files.head === undefined ? undefined : await openModel(files.head)
-    const draft = head && (await createDraftHead({ ...shared, target, model: head }))
+    const draft =
+      head &&
+      (await createDraftHead({
+        ...shared,
+        target,
+        model: head,
+        ...(headDtype && { weightDtype: headDtype }),
+        ...(lmHeadDtype && { lmHeadDtype }),
+      }))
     if (draft) disposables.unshift(draft)
     const models = head ? [model, head] : [model]
-    const settings = [cacheDtype, activationBlock]
+    const settings = [cacheDtype, activationBlock, headDtype, lmHeadDtype]
     const isDrafting = draft !== undefined || files.isNgram
     const costs =
       options.costs ?? (isDrafting ? await loadCostTables({ ...shared, target, draft, models, settings }) : undefined)
@@ -155,7 +180,12 @@ async function locate({ model, draft }: EngineOptions): Promise<EngineFiles> {
   }
 }
 
-function tokenizerOf({ tokenizer, config }: OpenedModel): Promise<Tokenizer> | Tokenizer {
+function settledValue<Value>(result: PromiseSettledResult<Value>): Value {
+  if (result.status === 'rejected') throw result.reason
+  return result.value
+}
+
+async function tokenizerOf({ tokenizer, config }: OpenedModel): Promise<Tokenizer> {
   const options = { embeddingRows: config.vocabSize }
   return tokenizer.kind === 'gguf'
     ? createTokenizerFromGguf(tokenizer.metadata, options)

@@ -3,7 +3,7 @@ import type { SequenceModels } from './speculative-sequence.js'
 
 interface Entry extends SequenceModels {
   /** The tokens of the target's rows. */
-  readonly tokens: readonly Token[]
+  readonly tokens: ArrayLike<Token>
 }
 
 /**
@@ -20,11 +20,11 @@ export class PrefixCache {
   }
 
   /** Takes over the caches of a text; what is no committed row of them is freed. */
-  keep(tokens: readonly Token[], caches: SequenceModels): void {
+  keep(tokens: ArrayLike<Token>, caches: SequenceModels): void {
     const { target, draft } = caches
     const canKeep = this.#capacity > 0 && target.length > 0 && target.fork
     const entry = canKeep && {
-      tokens: tokens.slice(0, target.length),
+      tokens: Uint32Array.from(tokens).slice(0, target.length),
       target: target.fork!({ length: target.length }),
       // A fork has no drafted rows.
       draft: draft?.fork?.({ length: draft.length }),
@@ -43,7 +43,7 @@ export class PrefixCache {
    * At least one token is left to be computed, since its logits are wanted; and a draft row has read one token more
    * than a target row, so that the last shared token gives no row.
    */
-  share(tokens: readonly Token[], needsDraft: boolean): SequenceModels | undefined {
+  share(tokens: ArrayLike<Token>, needsDraft: boolean): SequenceModels | undefined {
     let best: { readonly entry: Entry; readonly rows: number } | undefined
     for (const entry of this.#entries) {
       const known = commonLength(entry.tokens, tokens)
@@ -85,7 +85,7 @@ function makesNeedless(entry: Entry, old: Entry): boolean {
   return isPrefix && (entry.draft?.length ?? 0) >= (old.draft?.length ?? 0)
 }
 
-function commonLength(a: readonly Token[], b: readonly Token[]): number {
+function commonLength(a: ArrayLike<Token>, b: ArrayLike<Token>): number {
   const limit = Math.min(a.length, b.length)
   for (let i = 0; i < limit; i++) if (a[i] !== b[i]) return i
   return limit

@@ -112,7 +112,7 @@ export class Speculation {
   async prefillChunk(sequence: SpeculativeSequence, options: ForwardOptions = {}): Promise<Token | undefined> {
     const from = sequence.target.length
     const { tokens } = sequence
-    const chunk = Uint32Array.from(tokens.slice(from, from + this.#prefillChunk))
+    const chunk = tokens.subarray(from, from + this.#prefillChunk)
     const isLast = from + chunk.length === tokens.length
     const [output] = await this.#options.target.forward(
       [{ sequence: sequence.target, tokens: chunk, parents: chain(chunk.length), logits: isLast ? 'last' : 'none' }],
@@ -122,7 +122,7 @@ export class Speculation {
     sequence.target.commit(rows)
     sequence.pending = { features: output!.features, rows }
     if (!isLast) {
-      const next = tokens.slice(from + 1, from + chunk.length + 1)
+      const next = tokens.subarray(from + 1, from + chunk.length + 1)
       if (sequence.draft) await this.#readPending([{ sequence, tokens: next, width: 0 }], options)
       return undefined
     }
@@ -184,7 +184,7 @@ export class Speculation {
   }
 
   #verify(sequence: SpeculativeSequence, tree: DraftTree, { logits }: TargetOutput, firstRow = 0): Promise<Verdict> {
-    const target = sequence.choices({ logits, firstRow, history: sequence.tokens.slice(0, -1) })
+    const target = sequence.choices({ logits, firstRow, history: sequence.tokens.subarray(0, -1) })
     return this.#options.verifier.verify({ tree, target, rootPosition: sequence.rootPosition })
   }
 
@@ -214,7 +214,7 @@ export class Speculation {
   async #growTrees(drafting: readonly SequenceDraft[], options: ForwardOptions): Promise<void> {
     const roots = drafting.map(({ sequence }) => ({
       sequence,
-      tokens: sequence.tokens.slice(-sequence.pending!.rows.length),
+      tokens: sequence.tokens.subarray(-sequence.pending!.rows.length),
       width: sequence.policy.width,
     }))
     let open = drafting
@@ -261,7 +261,7 @@ export class Speculation {
       const { features, rows } = sequence.pending!
       return {
         sequence: sequence.draft!,
-        tokens: Uint32Array.from(tokens),
+        tokens,
         features,
         featureRows: rows,
         width,
@@ -275,7 +275,7 @@ export class Speculation {
 interface PendingContext {
   readonly sequence: SpeculativeSequence
   /** The tokens that follow those whose features are pending. */
-  readonly tokens: readonly Token[]
+  readonly tokens: Uint32Array
   readonly width: number
 }
 

@@ -16,7 +16,7 @@ export interface TargetPass {
   readonly logits: LogitsRows
   readonly firstRow: number
   /** The tokens before the root, so that the root stands at position `history.length`. */
-  readonly history: readonly Token[]
+  readonly history: ArrayLike<Token>
 }
 
 export interface SequenceOptions {
@@ -57,14 +57,17 @@ export class SpeculativeSequence {
   readonly promptLength: number
   /** Features of the tokens that the draft model has not read; it reads them at the beginning of the next cycle. */
   pending: PendingFeatures | undefined
-  readonly #tokens: Token[]
+  /** Grows like a list: its first `#length` elements count. */
+  #tokens: Uint32Array
+  #length: number
 
   constructor(options: SequenceOptions & { readonly policy: TreePolicy }, models: SequenceModels) {
     if (options.tokens.length === 0) {
       throw new InvalidArgumentError('A sequence begins with at least one token; the prompt is empty.')
     }
-    this.#tokens = Array.from(options.tokens)
-    this.promptLength = this.#tokens.length
+    this.#tokens = Uint32Array.from(options.tokens)
+    this.#length = this.#tokens.length
+    this.promptLength = this.#length
     this.choices = options.choices
     this.coupling = options.coupling
     this.policy = options.policy
@@ -72,21 +75,28 @@ export class SpeculativeSequence {
     this.draft = models.draft
   }
 
-  /** Prompt and emitted tokens; the last one is the root. */
-  get tokens(): readonly Token[] {
-    return this.#tokens
+  /** Prompt and emitted tokens, the root last; a view that stays as it is when the sequence goes on. */
+  get tokens(): Uint32Array {
+    return this.#tokens.subarray(0, this.#length)
   }
 
   get root(): Token {
-    return this.#tokens.at(-1)!
+    return this.#tokens[this.#length - 1]!
   }
 
   get rootPosition(): number {
-    return this.#tokens.length - 1
+    return this.#length - 1
   }
 
   emit(tokens: readonly Token[]): void {
-    this.#tokens.push(...tokens)
+    const length = this.#length + tokens.length
+    if (length > this.#tokens.length) {
+      const grown = new Uint32Array(2 * length)
+      grown.set(this.tokens)
+      this.#tokens = grown
+    }
+    this.#tokens.set(tokens, this.#length)
+    this.#length = length
   }
 
   /** Frees both caches; a second call does nothing. */

@@ -1,5 +1,5 @@
 import { checkNumber, checkOptionKeys } from '@hass-engine/core'
-import type { Device } from '@hass-engine/kernels'
+import type { Device, DeviceDType } from '@hass-engine/kernels'
 import { checkDraftHead, type OpenedModel } from '@hass-engine/weights'
 import { hassHead } from './architectures/hass-head.js'
 import { DeviceDraftHead } from './draft-head.js'
@@ -26,6 +26,17 @@ export interface DraftHeadOptions {
   readonly maxRows?: number
   /** Elements of an activation that share an int8 scale where weights are packed; 0 keeps float32. Defaults to 32. */
   readonly activationBlock?: ActivationBlock
+  /**
+   * What the head's own matrices are kept as, where their rows are whole blocks of it; `file` keeps what the file has.
+   * What is lost may cost accepted tokens, and never changes a text. Defaults to `Q8`.
+   */
+  readonly weightDtype?: DeviceDType | 'file'
+  /**
+   * What the head's copy of the target's `lm_head` is kept as, of the draft vocabulary's rows alone where it has one: a
+   * smaller one makes drafting faster and its guesses a little worse. Defaults to the target's own dtype; a head of
+   * the whole vocabulary then shares the target's.
+   */
+  readonly lmHeadDtype?: DeviceDType
   /** Most probable tokens of a row that are given noise and ranked; no row has more candidates. Defaults to 128. */
   readonly pool?: number
   /** Ends the loading; it rejects with `signal.reason`. */
@@ -40,6 +51,8 @@ const optionKeys = [
   'cacheDtype',
   'maxRows',
   'activationBlock',
+  'weightDtype',
+  'lmHeadDtype',
   'pool',
   'signal',
 ]
@@ -63,7 +76,16 @@ export function createDraftHead(options: DraftHeadOptions): Promise<DeviceDraftH
 /** @internal `createDraftHead`, with intermediate rows shown to tests. */
 export async function loadDraftHead(options: DraftHeadOptions, observer?: Observer): Promise<DeviceDraftHead> {
   checkOptionKeys(options, optionKeys, 'createDraftHead')
-  const { device, target, model, signal, activationBlock = 32, cacheDtype = 'F32' } = options
+  const {
+    device,
+    target,
+    model,
+    signal,
+    lmHeadDtype,
+    activationBlock = 32,
+    cacheDtype = 'F32',
+    weightDtype = 'Q8',
+  } = options
   const cacheTokens = options.cacheTokens ?? target.cache.capacity
   checkNumber(cacheTokens, 'cacheTokens', { min: 1, max: 2 ** 24, isInteger: true })
   const maxRows = checkNumber(options.maxRows ?? 512, 'maxRows', { min: 1, max: 4096, isInteger: true })
@@ -74,7 +96,11 @@ export async function loadDraftHead(options: DraftHeadOptions, observer?: Observ
       architecture: model.config.architecture,
     })
   }
-  const { tensors, own, vocabulary } = await uploadHeadWeights(device, model, target, signal)
+  const { tensors, own, vocabulary } = await uploadHeadWeights(device, model, target, {
+    ...(weightDtype !== 'file' && { dtype: weightDtype }),
+    ...(lmHeadDtype && { lmHeadDtype }),
+    ...(signal && { signal }),
+  })
   const disposables: { dispose(): void }[] = [...own]
   try {
     const { hiddenSize, vocabSize } = target

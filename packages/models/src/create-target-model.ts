@@ -95,7 +95,7 @@ export async function loadTargetModel(options: TargetModelOptions, observer?: Ob
     disposables.push(runtime)
     const chooser = new NoiseChooser(device, config.vocabSize)
     disposables.push(chooser)
-    return new DeviceTargetModel({ model, tensors, precision, runtime, chooser, maxContext, disposables })
+    return new DeviceTargetModel({ device, model, tensors, precision, runtime, chooser, maxContext, disposables })
   } catch (error) {
     for (const disposable of disposables) disposable.dispose()
     throw error

@@ -246,6 +246,49 @@ function rowsOf({ width, tokens, logProbs }: DraftCandidates, row: number): Draf
 describe('draft head', () => {
   const device = useDevice('cpu')
 
+  it('keeps its own matrices and its lm_head as it is told, and guesses nearly the same', async () => {
+    const target = await createTargetModel({
+      device: device(),
+      model: await openModel(goldenPath('models', targetName)),
+      cacheTokens: 64,
+    })
+    const firstIds = integerTensor('d2t', Array(64).fill(0))
+    const opened = alterModel(await openModel(goldenPath('heads', headName)), [firstIds], { draftVocabSize: 64 })
+    const load = (options: Partial<DraftHeadOptions>) =>
+      createDraftHead({ device: device(), target, model: opened, ...options })
+    const guess = async (options: Partial<DraftHeadOptions>) => {
+      const head = await load(options)
+      const [candidates] = await head.begin([
+        {
+          sequence: head.createSequence(),
+          tokens: Uint32Array.of(5, 6, 7),
+          features: inventFeatures(target.hiddenSize),
+          featureRows: range(3),
+          width: 3,
+        },
+      ])
+      const dtypes = new Set(head.precision.converted.map(({ dtype }) => dtype))
+      const names = head.precision.converted.map(({ name }) => name)
+      head.dispose()
+      return { candidates: candidates!, dtypes: [...dtypes], names }
+    }
+    const exact = await guess({ weightDtype: 'file' })
+    expect(exact.names).toEqual([])
+    const byDefault = await guess({})
+    expect(byDefault.dtypes).toEqual(['Q8'])
+    expect(byDefault.names).not.toContain('lm_head.weight')
+    const small = await guess({ weightDtype: 'Q4', lmHeadDtype: 'Q4' })
+    expect(small.dtypes).toEqual(['Q4'])
+    expect(small.names).toContain('lm_head.weight')
+    const differences = [byDefault, small].map(({ candidates }) => {
+      return Math.abs(candidates.logProbs[0]! - exact.candidates.logProbs[0]!)
+    })
+    expect(differences[0]).toBeLessThan(0.05)
+    expect(differences[1]).toBeGreaterThan(differences[0]!)
+    await expect(load({ weightDtype: 'Q7' as never })).rejects.toThrow(/Q7/)
+    target.dispose()
+  })
+
   it('refuses misuse with typed errors', async () => {
     const model = await openModel(goldenPath('models', targetName))
     const target = await createTargetModel({ device: device(), model, cacheTokens: 32 })
@@ -253,7 +296,8 @@ describe('draft head', () => {
     const create = (options: Partial<DraftHeadOptions> = {}) =>
       createDraftHead({ device: device(), target, model: opened, ...options })
     const head = await create()
-    expect(head.precision.isExact).toBe(true)
+    expect(head.precision).toMatchObject({ isExact: false })
+    expect((await create({ weightDtype: 'file' })).precision.isExact).toBe(true)
     const sequence = head.createSequence()
     const context: DraftContext = {
       sequence,

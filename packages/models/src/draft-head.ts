@@ -173,7 +173,7 @@ export class DeviceDraftHead implements DraftModel, AsyncDisposable {
   }
 
   #collect(steps: readonly HeadStep[], parts: readonly PassPart[], outputs: RunOutputs): void {
-    const ids = outputs.ids!.readAll()
+    const ids = this.#targetIds(outputs.ids!.readAll() as Uint32Array)
     const logProbs = outputs.logProbs!.readAll() as Float32Array
     const pool = outputs.ids!.shape[1]!
     let at = 0
@@ -186,7 +186,7 @@ export class DeviceDraftHead implements DraftModel, AsyncDisposable {
         if (!isSelected) continue
         const some = [selected * pool, ++selected * pool] as const
         ranked.push({
-          tokens: this.#targetIds(ids.subarray(...some)),
+          tokens: ids.subarray(...some),
           logProbs: logProbs.subarray(...some),
           // Row t has read token t + 1.
           position: sequence.cached.position(firstRow + row) + 2,
@@ -195,9 +195,10 @@ export class DeviceDraftHead implements DraftModel, AsyncDisposable {
     }
   }
 
-  #targetIds(ids: ArrayLike<number>): Uint32Array {
+  #targetIds(ids: Uint32Array): Uint32Array {
     const { vocabulary } = this.#parts
-    return Uint32Array.from(ids, (id) => (vocabulary ? vocabulary[id]! : id))
+    if (vocabulary) for (let i = 0; i < ids.length; i++) ids[i] = vocabulary[ids[i]!]!
+    return ids
   }
 
   #finish(steps: readonly HeadStep[]): DraftCandidates[] {

@@ -37,7 +37,7 @@ describe.each(deviceKinds)('golden heads on %s', (kind) => {
       const model = await openModel(goldenPath('models', golden.target))
       const target = await createTargetModel({ device: device(), model })
       const head = await loadDraftHead(
-        { device: device(), target, model: await openModel(goldenPath('heads', name)) },
+        { device: device(), target, model: await openModel(goldenPath('heads', name)), weightDtype: 'file' },
         { observe: (key, rows) => observed.set(key, rows) },
       )
       return { head, target }

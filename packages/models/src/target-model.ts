@@ -8,7 +8,7 @@ import {
   type TargetModel,
   type TargetOutput,
 } from '@hass-engine/core'
-import type { DeviceTensor } from '@hass-engine/kernels'
+import type { Device, DeviceTensor } from '@hass-engine/kernels'
 import type { ModelConfig, OpenedModel } from '@hass-engine/weights'
 import type { DecoderRuntime } from './passes/decoder-runtime.js'
 import type { NoiseChooser } from './passes/noise-chooser.js'
@@ -18,6 +18,7 @@ import { TargetStep } from './target-step.js'
 import type { Precision } from './weights/upload-weights.js'
 
 export interface TargetParts {
+  readonly device: Device
   readonly model: OpenedModel
   readonly tensors: ReadonlyMap<string, DeviceTensor>
   readonly precision: Precision
@@ -30,6 +31,8 @@ export interface TargetParts {
 
 /** A target on a device. Its sequences share one cache; a forward pass takes any mix of them. */
 export class DeviceTargetModel implements TargetModel, AsyncDisposable {
+  /** What it was loaded onto. */
+  readonly device: Device
   readonly config: ModelConfig
   readonly vocabSize: number
   readonly hiddenSize: number
@@ -46,6 +49,7 @@ export class DeviceTargetModel implements TargetModel, AsyncDisposable {
 
   /** @internal Use `createTargetModel`. */
   constructor(parts: TargetParts) {
+    this.device = parts.device
     this.opened = parts.model
     this.config = parts.model.config
     this.vocabSize = this.config.vocabSize
@@ -133,9 +137,15 @@ export class DeviceTargetModel implements TargetModel, AsyncDisposable {
         isSelected: (row) => step.asksFor(row),
       }),
     )
-    const tokens = (parts: readonly PassPart[]) => ({
-      tokens: Uint32Array.from(parts.flatMap(({ batch, from, to }) => [...steps[batch]!.tokens.subarray(from, to)])),
-    })
+    const tokens = (parts: readonly PassPart[]) => {
+      const all = new Uint32Array(parts.reduce((rows, { from, to }) => rows + to - from, 0))
+      let at = 0
+      for (const { batch, from, to } of parts) {
+        all.set(steps[batch]!.tokens.subarray(from, to), at)
+        at += to - from
+      }
+      return { tokens: all }
+    }
     for await (const { parts, outputs } of this.#runtime.run(batches, tokens, signal)) {
       let [at, selectedAt] = [0, 0]
       const choices = outputs.argMax!.readAll()

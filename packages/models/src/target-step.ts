@@ -76,7 +76,7 @@ class DeviceLogits implements LogitsRows {
   }
 
   gumbelArgMax(row: number, choice: NoisyChoice): Token | Promise<Token> {
-    return this.#chooser.choose(this.read(row), choice)
+    return this.#chooser.choose((target) => this.values.read(row, target), choice)
   }
 
   read(row: number): Float32Array {

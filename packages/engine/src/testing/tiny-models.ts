@@ -60,7 +60,13 @@ export class TinyModels {
     const { kind, threads, head, cacheTokens } = place
     return this.#once(`head ${kind} ${threads} ${head} ${cacheTokens} ${headKind}`, async () => {
       const model = await alterHead(await openModel(goldenPath('heads', head)), headKind)
-      return createDraftHead({ device: await this.device(place), target: await this.target(place), model })
+      return createDraftHead({
+        device: await this.device(place),
+        target: await this.target(place),
+        model,
+        // Golden heads as their files have them, the others as heads are kept by default.
+        ...(headKind === 'golden' && { weightDtype: 'file' }),
+      })
     })
   }
 

@@ -97,9 +97,16 @@ export class CachedRows {
       )
     }
     this.#reserve(this.#length + kept.length)
-    const isKept = new Set(kept)
-    for (const row of kept) this.#committed[this.#length++] = this.slot(row)
-    this.#pool.release(this.#open.flatMap(({ slot }, row) => (isKept.has(row) ? [] : [slot])))
+    let next = 0
+    for (const [row, { slot }] of this.#open.entries()) {
+      // A path's rows ascend.
+      if (row === kept[next]) {
+        this.#committed[this.#length++] = slot
+        next += 1
+      } else {
+        this.#pool.release([slot])
+      }
+    }
     this.#open = []
   }
 

@@ -12,9 +12,13 @@ export interface NoisyChoice {
 /** Chooses tokens by Gumbel noise on a device, with the token that the sampler would choose. */
 export class NoiseChooser {
   readonly #program: Program
+  /** A row on its way, `[vocabSize]`: where one choice follows the other, none needs memory of its own. */
+  readonly #row: Float32Array
   #queue: Promise<unknown> = Promise.resolve()
+  #waiting = 0
 
   constructor(device: Device, vocabSize: number) {
+    this.#row = new Float32Array(vocabSize)
     const graph = createGraph('gumbel-choice')
     const token = graph.gumbelArgMax(
       graph.input('logits', 'F32', [1, vocabSize]),
@@ -26,10 +30,16 @@ export class NoiseChooser {
     this.#program = device.compile(graph)
   }
 
-  /** `argmax_v(logits_v / temperature + G(seed, position, v))` for `logits` `[vocabSize]`. */
-  choose(logits: Float32Array, choice: NoisyChoice): Promise<Token> {
+  /**
+   * `argmax_v(logits_v / temperature + G(seed, position, v))`.
+   *
+   * @param read copies the logits `[vocabSize]`, to `target` if there is one; called at once
+   */
+  choose(read: (target?: Float32Array) => Float32Array, choice: NoisyChoice): Promise<Token> {
+    const logits = this.#waiting === 0 ? read(this.#row) : read()
+    this.#waiting += 1
     // The output of one choice is gone when the next one is asked for.
-    const chosen = this.#queue.then(() => this.#run(logits, choice))
+    const chosen = this.#queue.then(() => this.#run(logits, choice)).finally(() => (this.#waiting -= 1))
     this.#queue = chosen.catch(() => undefined)
     return chosen
   }

@@ -1,4 +1,4 @@
-import type { PassPart, RowBatch } from './plan-passes.js'
+import { type PassLimits, type PassPart, type RowBatch, sizeOf } from './plan-passes.js'
 
 /** What every decoder pass is told of its rows, by the names of the graph's inputs. */
 export interface PassInputs {
@@ -17,61 +17,55 @@ export interface PassInputs {
 
 /** Describes the rows of one pass: where they stand, where they are stored and what they see, in logical order. */
 export function passInputs(parts: readonly PassPart[], batches: readonly RowBatch[]): PassInputs {
-  const positions: number[] = []
-  const slots: number[] = []
-  const selected: number[] = []
-  const rowSequence: number[] = []
-  const context = new SlotLists()
-  const ancestors = new SlotLists()
+  const size = measure(parts, batches)
+  const positions = new Uint32Array(size.rows)
+  const slots = new Uint32Array(size.rows)
+  const selected = new Uint32Array(size.selected)
+  const rowSequence = new Uint32Array(size.rows)
+  const sequenceOffsets = new Uint32Array(parts.length + 1)
+  const contextSlots = new Uint32Array(size.context)
+  const ancestorOffsets = new Uint32Array(size.rows + 1)
+  const ancestorSlots = new Uint32Array(size.ancestors)
+  let [at, selectedAt, contextEnd, ancestorsEnd] = [0, 0, 0, 0]
   for (const [sequence, { batch: index, from, to, above }] of parts.entries()) {
-    const batch = batches[index]!
-    const { cached, firstRow } = batch
-    context.add(cached.committed, cached.pathSlots(above, -1))
-    for (let row = from; row < to; row++) {
-      if (batch.isSelected(row)) selected.push(positions.length)
-      positions.push(cached.position(firstRow + row))
-      slots.push(cached.slot(firstRow + row))
-      rowSequence.push(sequence)
-      ancestors.add(cached.pathSlots(firstRow + row, above))
+    const { cached, firstRow, isSelected } = batches[index]!
+    for (const seen of [cached.committed, cached.pathSlots(above, -1)]) {
+      contextSlots.set(seen, contextEnd)
+      contextEnd += seen.length
+    }
+    sequenceOffsets[sequence + 1] = contextEnd
+    for (let row = from; row < to; row++, at++) {
+      if (isSelected(row)) selected[selectedAt++] = at
+      positions[at] = cached.position(firstRow + row)
+      slots[at] = cached.slot(firstRow + row)
+      rowSequence[at] = sequence
+      const path = cached.pathSlots(firstRow + row, above)
+      ancestorSlots.set(path, ancestorsEnd)
+      ancestorsEnd += path.length
+      ancestorOffsets[at + 1] = ancestorsEnd
     }
   }
   return {
-    positions: Uint32Array.from(positions),
-    slots: Uint32Array.from(slots),
-    selected: Uint32Array.from(selected),
-    'context.rowSequence': Uint32Array.from(rowSequence),
-    'context.sequenceOffsets': context.offsets(),
-    'context.contextSlots': context.slots(),
-    'context.ancestorOffsets': ancestors.offsets(),
-    'context.ancestorSlots': ancestors.slots(),
+    positions,
+    slots,
+    selected,
+    'context.rowSequence': rowSequence,
+    'context.sequenceOffsets': sequenceOffsets,
+    'context.contextSlots': contextSlots,
+    'context.ancestorOffsets': ancestorOffsets,
+    'context.ancestorSlots': ancestorSlots,
   }
 }
 
-/** Lists of slots laid end to end. */
-class SlotLists {
-  readonly #pieces: Uint32Array[] = []
-  readonly #ends = [0]
-  #length = 0
-
-  add(...pieces: readonly Uint32Array[]): void {
-    for (const piece of pieces) {
-      this.#pieces.push(piece)
-      this.#length += piece.length
-    }
-    this.#ends.push(this.#length)
+function measure(parts: readonly PassPart[], batches: readonly RowBatch[]): PassLimits {
+  const total = { rows: 0, selected: 0, sequences: 0, context: 0, ancestors: 0 }
+  for (const part of parts) {
+    const size = sizeOf(batches[part.batch]!, part)
+    total.rows += size.rows
+    total.selected += size.selected
+    total.sequences += size.sequences
+    total.context += size.context
+    total.ancestors += size.ancestors
   }
-
-  offsets(): Uint32Array {
-    return Uint32Array.from(this.#ends)
-  }
-
-  slots(): Uint32Array {
-    const all = new Uint32Array(this.#length)
-    let at = 0
-    for (const piece of this.#pieces) {
-      all.set(piece, at)
-      at += piece.length
-    }
-    return all
-  }
+  return total
 }

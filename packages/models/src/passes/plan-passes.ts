@@ -7,7 +7,7 @@ export interface RowBatch {
   readonly firstRow: number
   readonly rows: number
   /** Whether something is wanted that only selected rows get, such as logits. `row` counts from 0. */
-  isSelected(row: number): boolean
+  readonly isSelected: (row: number) => boolean
 }
 
 /** Sizes that one pass must not exceed. */
@@ -60,12 +60,13 @@ function fitPart(batch: RowBatch, index: number, from: number, room: PassLimits)
   for (; rows > 0; rows = rows >> 1) {
     const part = { batch: index, from, to: from + rows, above: commonAncestor(batch, from, from + rows) }
     const size = sizeOf(batch, part)
-    if ((Object.keys(size) as (keyof PassLimits)[]).every((key) => size[key] <= room[key])) return part
+    if (fits(size, room)) return part
   }
   return undefined
 }
 
-function sizeOf(batch: RowBatch, { from, to, above }: PassPart): PassLimits {
+/** What a part takes of the limits. */
+export function sizeOf(batch: RowBatch, { from, to, above }: PassPart): PassLimits {
   const { cached, firstRow } = batch
   const depth = cached.depth(above)
   let selected = 0
@@ -75,6 +76,16 @@ function sizeOf(batch: RowBatch, { from, to, above }: PassPart): PassLimits {
     ancestors += cached.depth(firstRow + row) - depth
   }
   return { rows: to - from, selected, sequences: 1, context: cached.length + depth, ancestors }
+}
+
+function fits(size: PassLimits, room: PassLimits): boolean {
+  return (
+    size.rows <= room.rows &&
+    size.selected <= room.selected &&
+    size.sequences <= room.sequences &&
+    size.context <= room.context &&
+    size.ancestors <= room.ancestors
+  )
 }
 
 function subtract(room: PassLimits, size: PassLimits): PassLimits {

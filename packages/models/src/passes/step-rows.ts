@@ -38,12 +38,19 @@ export class StepRows {
     this.#copies.clear()
   }
 
-  /** `[columns]`, a copy. */
-  read(row: number): Float32Array {
+  /**
+   * `[columns]`, a copy.
+   *
+   * @param target where to. Defaults to a new array
+   */
+  read(row: number, target?: Float32Array): Float32Array {
     this.check(row)
     const place = this.#onDevice.get(row)
-    if (place) return place.output.read(place.at) as Float32Array
-    return this.#copies.get(row)!.slice()
+    if (place) return place.output.read(place.at, target) as Float32Array
+    const copy = this.#copies.get(row)!
+    if (!target) return copy.slice()
+    target.set(copy)
+    return target
   }
 
   /** @throws InvalidArgumentError for a row that cannot be read (any more) */

@@ -1,7 +1,7 @@
-import type { Device, DeviceTensor } from '@hass-engine/kernels'
+import type { Device, DeviceDType, DeviceTensor } from '@hass-engine/kernels'
 import type { OpenedModel, TensorSource } from '@hass-engine/weights'
 import { gatherRows, readDraftVocabulary } from './draft-vocabulary.js'
-import { uploadWeights, weightSource } from './upload-weights.js'
+import { type UploadWeightsOptions, uploadWeights, weightSource } from './upload-weights.js'
 
 /** What a draft head borrows of its target. */
 export interface LendingTarget {
@@ -19,6 +19,11 @@ export interface HeadWeights {
   readonly vocabulary: Uint32Array | undefined
 }
 
+export interface HeadWeightsOptions extends UploadWeightsOptions {
+  /** What a copy of the target's `lm_head` is kept as. Defaults to what the target's file maps onto best. */
+  readonly lmHeadDtype?: DeviceDType
+}
+
 /** Tensors of a head's file that do not go to the device as they are. */
 const otherTensors = ['embed_tokens.weight', 'lm_head.weight', 'd2t', 't2d']
 
@@ -30,10 +35,11 @@ export async function uploadHeadWeights(
   device: Device,
   head: OpenedModel,
   target: LendingTarget,
-  signal?: AbortSignal,
+  options: HeadWeightsOptions = {},
 ): Promise<HeadWeights> {
+  const { lmHeadDtype, ...others } = options
   const sources = new Map([...head.tensors].filter(([name]) => !otherTensors.includes(name)))
-  const { tensors } = await uploadWeights(device, sources, signal && { signal })
+  const { tensors } = await uploadWeights(device, sources, others)
   const own = [...tensors.values()]
   try {
     const embeddings = head.tensors.get('embed_tokens.weight')
@@ -43,8 +49,14 @@ export async function uploadHeadWeights(
 
     const lmHead = target.opened.config.tiesEmbeddings ? 'embed_tokens.weight' : 'lm_head.weight'
     const vocabulary = await readDraftVocabulary(head)
-    if (vocabulary) own.push(await device.upload(gatherRows(target.opened.tensors.get(lmHead)!, vocabulary)))
-    tensors.set('lm_head.weight', vocabulary ? own.at(-1)! : target.weight(lmHead))
+    if (vocabulary || lmHeadDtype) {
+      const whole = target.opened.tensors.get(lmHead)!
+      const rows = vocabulary ? gatherRows(whole, vocabulary) : weightSource(whole)
+      own.push(await device.upload(rows, lmHeadDtype ? { dtype: lmHeadDtype } : {}))
+      tensors.set('lm_head.weight', own.at(-1)!)
+    } else {
+      tensors.set('lm_head.weight', target.weight(lmHead))
+    }
     return { tensors, own, vocabulary }
   } catch (error) {
     for (const tensor of own) tensor.dispose()

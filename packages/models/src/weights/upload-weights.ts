@@ -1,4 +1,4 @@
-import type { Device, DeviceDType, DeviceTensor, WeightFormat, WeightSource } from '@hass-engine/kernels'
+import type { Device, DeviceDType, DeviceTensor, WeightFormat } from '@hass-engine/kernels'
 import { weightFormats } from '@hass-engine/kernels'
 import type { TensorSource } from '@hass-engine/weights'
 
@@ -25,7 +25,10 @@ export interface UploadedWeights {
 }
 
 export interface UploadWeightsOptions {
-  /** What matrices are kept as. Defaults to what their format maps onto best. */
+  /**
+   * What matrices are kept as; those whose rows are no whole blocks of a packed dtype stay as their file has them.
+   * Defaults to what their format maps onto best.
+   */
   readonly dtype?: DeviceDType
   readonly signal?: AbortSignal
 }
@@ -36,8 +39,11 @@ const stacks: Readonly<Record<string, readonly string[]>> = {
   'mlp.gate_up_proj': ['mlp.gate_proj', 'mlp.up_proj'],
 }
 
+/** While one tensor is being packed others are read; of more, more would be in memory twice. */
+const uploadsAtOnce = 3
+
 /**
- * Copies tensors onto a device, one after the other. If one fails, or the signal is aborted, those before it are freed.
+ * Copies tensors onto a device, a few at a time. If one fails, or the signal is aborted, all of them are freed.
  *
  * @param sources by canonical name
  */
@@ -47,24 +53,37 @@ export async function uploadWeights(
   options: UploadWeightsOptions = {},
 ): Promise<UploadedWeights> {
   const { dtype, signal } = options
-  const tensors = new Map<string, DeviceTensor>()
-  try {
-    const stacked = [...stackParts(sources)]
-    let ahead = stacked[0] && beginReading(stacked[0][1])
-    for (const [index, [name, parts]] of stacked.entries()) {
+  const uploaded = new Map<string, DeviceTensor>()
+  const stacked = stackParts(sources)
+  const waiting = [...stacked]
+  const uploadWaiting = async () => {
+    for (let next = waiting.shift(); next; next = waiting.shift()) {
       signal?.throwIfAborted()
-      const current = ahead!
-      // While one tensor is being packed the next one is read.
-      const next = stacked[index + 1]
-      ahead = next && beginReading(next[1])
-      const isMatrix = parts[0]!.shape.length === 2
-      tensors.set(name, await device.upload(current, isMatrix && dtype ? { dtype } : {}))
+      const [name, parts] = next
+      const wanted = dtype && canKeepAs(dtype, parts[0]!.shape) ? { dtype } : {}
+      uploaded.set(name, await device.upload(parts.map(weightSource), wanted))
     }
-  } catch (error) {
-    for (const tensor of tensors.values()) tensor.dispose()
-    throw error
   }
+  const results = await Promise.allSettled(
+    Array.from({ length: uploadsAtOnce }, () =>
+      uploadWaiting().catch((error) => {
+        waiting.length = 0
+        throw error
+      }),
+    ),
+  )
+  const failed = results.find((result) => result.status === 'rejected')
+  if (failed) {
+    for (const tensor of uploaded.values()) tensor.dispose()
+    throw failed.reason
+  }
+  const tensors = new Map([...stacked.keys()].map((name) => [name, uploaded.get(name)!]))
   return { tensors, precision: precisionOf(tensors) }
+}
+
+function canKeepAs(dtype: DeviceDType, shape: readonly number[]): boolean {
+  const isPacked = dtype === 'Q4' || dtype === 'Q8'
+  return shape.length === 2 && (!isPacked || shape[1]! % 32 === 0)
 }
 
 /** How exactly tensors are held, by what was said when they were uploaded. */
@@ -76,13 +95,8 @@ export function precisionOf(tensors: ReadonlyMap<string, DeviceTensor>): Precisi
   return { isExact: converted.length === 0, converted }
 }
 
-/** A source whose rows are read when they are asked for. */
-interface ReadableSource extends WeightSource {
-  readonly data: (firstRow: number, numRows: number) => Promise<Uint8Array>
-}
-
 /** The tensor as the device takes it; formats that it does not know are read as numbers. */
-export function weightSource(source: TensorSource): ReadableSource {
+export function weightSource(source: TensorSource) {
   const isKnown = !source.quantization || source.quantization.format === 'ggml'
   const format = isKnown ? weightFormats.find((known) => known === source.dtype) : undefined
   return { name: source.name, format: format ?? 'F32', shape: source.shape, data: rowReader(source, format) }
@@ -97,15 +111,6 @@ function rowReader(source: TensorSource, format: WeightFormat | undefined) {
     const rowBytes = bytes.byteLength / source.shape[0]!
     return bytes.subarray(firstRow * rowBytes, (firstRow + numRows) * rowBytes)
   }
-}
-
-/** Sources whose bytes are on their way; a failure shows when they are uploaded. */
-function beginReading(parts: readonly TensorSource[]): WeightSource[] {
-  return parts.map((part) => {
-    const source = weightSource(part)
-    if ((globalThis as { ahead?: boolean }).ahead) source.data(0, 0).catch(() => undefined)
-    return source
-  })
 }
 
 function stackParts(sources: ReadonlyMap<string, TensorSource>): Map<string, TensorSource[]> {
