@@ -14,7 +14,8 @@ describe('speculation changes the speed and nothing else', () => {
   it.each(rounds)(
     'in every pair of circumstances on cpu devices, round %i',
     async (round) => {
-      const device = factors.device.filter((name) => name !== 'reference')
+      // One round with every device: threads that outnumber the cores take four times as long, to prove the same again.
+      const device = factors.device.filter((name) => name !== 'reference' && (round === 1 || name !== 'cpu4'))
       for (const lawCase of pairwise({ ...factors, device }, round)) {
         expect({ lawCase, differs: await law.check(lawCase) }).toEqual({ lawCase, differs: [] })
         checked += 1

@@ -160,7 +160,9 @@ export class ChatSession {
 
   #banner({ canSpeculate, engine }: Conversation): string {
     const drafting = canSpeculate ? `trees by ${engine.policy.name}` : 'no draft head: plain decoding'
+    const { kind, facts } = engine.device
+    const place = `${kind === 'reference' ? 'slow reference' : kind} (${facts.isa}, ${facts.threads} threads)`
     const { bold, dim } = this.#colors
-    return `${bold(this.#options.modelName)} ${dim(`· ${drafting} · /help lists the commands`)}`
+    return `${bold(this.#options.modelName)} ${dim(`· ${place} · ${drafting} · /help lists the commands`)}`
   }
 }

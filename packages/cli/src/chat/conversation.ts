@@ -24,6 +24,7 @@ export interface Answer {
 /** What a conversation needs of an engine. */
 export interface ChatEngine extends Pick<Engine, 'streamText'> {
   readonly policy: Pick<Engine['policy'], 'name'>
+  readonly device: Pick<Engine['device'], 'kind' | 'facts'>
   readonly tokenizer: Pick<Engine['tokenizer'], 'decode'>
 }
 

@@ -28,6 +28,7 @@ async function examine({ json, threads, measure }: DoctorFlags, { output }: Term
     node: process.versions.node,
     processor: cpus()[0]?.model ?? 'unknown',
     isa: device.facts.isa,
+    device: device.kind,
     ...found,
   }
   await write(output, json ? toJson(asData(facts)) : `${formatFacts(facts)}\n`)
@@ -38,6 +39,8 @@ interface Facts extends DoctorFacts {
   readonly processor: string
   /** The instruction set that a device takes by itself. */
   readonly isa: string
+  /** What computes where nothing else is asked for: `cpu`, or `reference` where the addon cannot be loaded. */
+  readonly device: string
 }
 
 /** An error is no data by itself: what it says is. */
@@ -53,6 +56,7 @@ function formatFacts(facts: Facts): string {
     ['processor', facts.processor],
     ['features', facts.features.join(' ') || 'unknown'],
     ['threads', String(facts.threads)],
+    ['device', facts.device],
     ['addon', facts.addonPath ?? 'not found: the slow reference computes'],
     ['instruction sets', facts.isas.map((isa) => (isa === facts.isa ? `${isa} (chosen)` : isa)).join(' ') || facts.isa],
     ...(rates

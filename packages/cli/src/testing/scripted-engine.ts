@@ -16,6 +16,7 @@ export function createScriptedEngine(policyName = 'scripted'): ScriptedEngine {
     requests: [],
     isDisposed: false,
     policy: { name: policyName },
+    device: { kind: 'cpu', facts: { isa: 'scripted', threads: 3, memoryBytes: 0, busyMs: 0 } },
     tokenizer: { decode: (ids) => `<${Array.from(ids)}>` },
     streamText(options) {
       engine.requests.push(options)
