@@ -9,6 +9,29 @@
 namespace hass {
 namespace {
 
+// function(RowCount<n>(), q) for a few queries at a time, whose sums fit into the registers.
+template <class Function>
+inline void each_few(std::int64_t first, std::int64_t last, Function function) {
+  std::int64_t q = first;
+  while (last - q > 4) {
+    const std::int64_t rest = (last - q) % 4;
+    if (rest == 1 || rest == 2) {
+      function(RowCount<3>(), q);
+      q += 3;
+    } else {
+      function(RowCount<4>(), q);
+      q += 4;
+    }
+  }
+  switch (last - q) {
+    case 4: return function(RowCount<4>(), q);
+    case 3: return function(RowCount<3>(), q);
+    case 2: return function(RowCount<2>(), q);
+    case 1: return function(RowCount<1>(), q);
+    default: return;
+  }
+}
+
 // What one unit works on. Queries are (row, head) pairs, row-major; vectors are padded to `padded` floats.
 struct AttentionUnit {
   const hass_cpu_attention_args &a;
@@ -57,61 +80,57 @@ struct AttentionUnit {
     return committed(begin) + shared;
   }
 
-  // rows[i]: `padded` floats of position begin + i of row r's context. Past `count` the last one again, so that eight
-  // can always be read.
-  void load_tile(const void *cache, std::int64_t r, std::int64_t begin, std::int64_t count, const float **rows) const {
+  // rows[i]: position begin + i of row r's context. Past `count` the last one again, so that eight can always be read.
+  template <class Cache>
+  void find_rows(const void *cache, std::int64_t r, std::int64_t begin, std::int64_t count,
+                 const typename Cache::Element **rows) const {
     std::uint32_t slots[attention_tile];
     find_slots(r, begin, count, slots);
-    const auto *floats = static_cast<const float *>(cache);
-    const auto *halves = static_cast<const std::uint16_t *>(cache);
-    for (std::int64_t i = 0; i < count; ++i) {
-      const std::int64_t offset = slots[i] * a.cache_stride + group * a.size;
-      float *target = tile + i * padded;
-      rows[i] = target;
-      if (a.cache_dtype == HASS_F16) {
-        widen(halves + offset, target, load_half, float_of_half);
-      } else if (a.cache_dtype == HASS_BF16) {
-        widen(halves + offset, target, load_bfloat, float_of_bfloat);
-      } else if (padded == a.size) {
-        rows[i] = floats + offset;
-      } else {
-        widen(floats + offset, target, load, [](float value) { return value; });
-      }
-    }
+    const auto *elements = static_cast<const typename Cache::Stored *>(cache) + group * a.size;
+    for (std::int64_t i = 0; i < count; ++i) rows[i] = Cache::row(*this, elements + slots[i] * a.cache_stride, i);
     for (std::int64_t i = count; i < attention_tile; ++i) rows[i] = rows[count - 1];
   }
 
-  template <class Element, class LoadEight, class LoadOne>
-  void widen(const Element *source, float *target, LoadEight load_eight, LoadOne load_one) const {
-    std::int64_t d = 0;
-    for (; d + 8 <= a.size; d += 8) store(target + d, load_eight(source + d));
-    for (; d < a.size; ++d) target[d] = load_one(source[d]);
-    for (; d < padded; ++d) target[d] = 0.0f;
-  }
-
   // Scores of positions [begin, end) of row r's context for queries [first, last).
+  template <class Cache>
   void score(std::int64_t r, std::int64_t begin, std::int64_t end, std::int64_t first, std::int64_t last) const {
     for (std::int64_t j = begin; j < end; j += attention_tile) {
-      const float *keys[attention_tile];
+      const typename Cache::Element *keys[attention_tile];
       const std::int64_t count = end - j < attention_tile ? end - j : attention_tile;
-      load_tile(a.keys, r, j, count, keys);
+      find_rows<Cache>(a.keys, r, j, count, keys);
       for (std::int64_t i = 0; i < count; i += 8) {
-        for (std::int64_t q = first; q < last; ++q) {
-          const Vec8 products = dot_eight(queries + q * padded, keys + i) * splat(a.scale);
-          store_some(scores + q * score_stride + j + i, products, count - i < 8 ? count - i : 8);
-        }
+        each_few(first, last, [&](auto few, std::int64_t q) {
+          constexpr int number = decltype(few)::value;
+          Vec8 products[number][8];
+          for (int pair = 0; pair < 8; pair += 2) multiply_two<Cache, number>(q, keys + i + pair, pair, products);
+          for (int n = 0; n < number; ++n) {
+            store_some(scores + (q + n) * score_stride + j + i, hass::sums(products[n]) * splat(a.scale),
+                       count - i < 8 ? count - i : 8);
+          }
+        });
       }
     }
   }
 
-  Vec8 dot_eight(const float *query, const float *const *keys) const {
-    Vec8 totals[8];
-    for (int i = 0; i < 8; ++i) totals[i] = splat(0.0f);
+  // Lane sums of queries [first, first + number) times two keys.
+  template <class Cache, int number>
+  void multiply_two(std::int64_t first, const typename Cache::Element *const *keys, int at,
+                    Vec8 (*products)[8]) const {
+    Vec8 totals[number][2];
+    for (int n = 0; n < number; ++n) totals[n][0] = totals[n][1] = splat(0.0f);
+    const float *query = queries + first * padded;
     for (std::int64_t d = 0; d < padded; d += 8) {
-      const Vec8 x = load(query + d);
-      for (int i = 0; i < 8; ++i) totals[i] = totals[i] + x * load(keys[i] + d);
+      const Vec8 left = Cache::load_eight(keys[0] + d), right = Cache::load_eight(keys[1] + d);
+      for (int n = 0; n < number; ++n) {
+        const Vec8 x = load(query + n * padded + d);
+        totals[n][0] = totals[n][0] + x * left;
+        totals[n][1] = totals[n][1] + x * right;
+      }
     }
-    return hass::sums(totals);
+    for (int n = 0; n < number; ++n) {
+      products[n][at] = totals[n][0];
+      products[n][at + 1] = totals[n][1];
+    }
   }
 
   // Scores become exp(score - maximum); returns their sum.
@@ -127,30 +146,41 @@ struct AttentionUnit {
   }
 
   // Adds positions [begin, end) of row r's context to the sums of queries [first, last).
+  template <class Cache>
   void accumulate(std::int64_t r, std::int64_t begin, std::int64_t end, std::int64_t first, std::int64_t last) const {
     for (std::int64_t j = begin; j < end; j += attention_tile) {
-      const float *values[attention_tile];
+      const typename Cache::Element *values[attention_tile];
       const std::int64_t count = end - j < attention_tile ? end - j : attention_tile;
-      load_tile(a.values, r, j, count, values);
-      for (std::int64_t q = first; q < last; ++q) {
-        const float *weights = scores + q * score_stride + j;
+      find_rows<Cache>(a.values, r, j, count, values);
+      each_few(first, last, [&](auto few, std::int64_t q) {
+        constexpr int number = decltype(few)::value;
         std::int64_t d = 0;
-        for (; d + 64 <= padded; d += 64) add_weighted<8>(sums + q * padded + d, weights, values, count, d);
-        for (; d < padded; d += 8) add_weighted<1>(sums + q * padded + d, weights, values, count, d);
-      }
+        for (; d + 16 <= padded; d += 16) add_weighted<Cache, number, 2>(q, j, values, count, d);
+        for (; d < padded; d += 8) add_weighted<Cache, number, 1>(q, j, values, count, d);
+      });
     }
   }
 
-  template <int vectors>
-  void add_weighted(float *target, const float *weights, const float *const *values, std::int64_t count,
-                    std::int64_t d) const {
-    Vec8 totals[vectors];
-    for (int i = 0; i < vectors; ++i) totals[i] = load(target + 8 * i);
-    for (std::int64_t j = 0; j < count; ++j) {
-      const Vec8 weight = splat(weights[j]);
-      for (int i = 0; i < vectors; ++i) totals[i] = totals[i] + weight * load(values[j] + d + 8 * i);
+  template <class Cache, int number, int vectors>
+  void add_weighted(std::int64_t first, std::int64_t position, const typename Cache::Element *const *values,
+                    std::int64_t count, std::int64_t d) const {
+    Vec8 totals[number][vectors];
+    float *target = sums + first * padded + d;
+    const float *weights = scores + first * score_stride + position;
+    for (int n = 0; n < number; ++n) {
+      for (int i = 0; i < vectors; ++i) totals[n][i] = load(target + n * padded + 8 * i);
     }
-    for (int i = 0; i < vectors; ++i) store(target + 8 * i, totals[i]);
+    for (std::int64_t j = 0; j < count; ++j) {
+      Vec8 value[vectors];
+      for (int i = 0; i < vectors; ++i) value[i] = Cache::load_eight(values[j] + d + 8 * i);
+      for (int n = 0; n < number; ++n) {
+        const Vec8 weight = splat(weights[n * score_stride + j]);
+        for (int i = 0; i < vectors; ++i) totals[n][i] = totals[n][i] + weight * value[i];
+      }
+    }
+    for (int n = 0; n < number; ++n) {
+      for (int i = 0; i < vectors; ++i) store(target + n * padded + 8 * i, totals[n][i]);
+    }
   }
 
   void prepare(std::int64_t begin, std::int64_t end) const {
@@ -167,22 +197,23 @@ struct AttentionUnit {
   }
 
   // Rows [begin, end) of one sequence.
+  template <class Cache>
   void run(std::int64_t begin, std::int64_t end) const {
     const std::int64_t shared = shared_context(begin, end);
     const std::int64_t num_queries = (end - begin) * heads;
     prepare(begin, end);
-    score(begin, 0, shared, 0, num_queries);
+    score<Cache>(begin, 0, shared, 0, num_queries);
     for (std::int64_t r = begin; r < end; ++r) {
       const std::int64_t context = committed(r) + ancestors(r), first = (r - begin) * heads;
-      score(r, shared, context, first, first + heads);
+      score<Cache>(r, shared, context, first, first + heads);
       for (std::int64_t q = first; q < first + heads; ++q) {
         divisors[q] = exponentiate(scores + q * score_stride, context);
       }
     }
-    accumulate(begin, 0, shared, 0, num_queries);
+    accumulate<Cache>(begin, 0, shared, 0, num_queries);
     for (std::int64_t r = begin; r < end; ++r) {
       const std::int64_t context = committed(r) + ancestors(r), first = (r - begin) * heads;
-      accumulate(r, shared, context, first, first + heads);
+      accumulate<Cache>(r, shared, context, first, first + heads);
       for (std::int64_t h = 0; h < heads; ++h) {
         const float *total = sums + (first + h) * padded;
         float *y = a.y + r * a.y_stride + (group * heads + h) * a.size;
@@ -195,8 +226,42 @@ struct AttentionUnit {
   }
 };
 
-inline void run_tree_attention(const void *arguments, std::int64_t begin, std::int64_t end, void *scratch) {
-  const auto &a = *static_cast<const hass_cpu_attention_args *>(arguments);
+// How keys and values are read: as they are stored, or widened beforehand where heads end within a vector.
+struct FloatCache {
+  using Stored = float;
+  using Element = float;
+  static const float *row(const AttentionUnit &, const float *stored, std::int64_t) { return stored; }
+  static Vec8 load_eight(const float *source) { return load(source); }
+  static float load_one(float value) { return value; }
+};
+struct HalfCache {
+  using Stored = std::uint16_t;
+  using Element = std::uint16_t;
+  static const std::uint16_t *row(const AttentionUnit &, const std::uint16_t *stored, std::int64_t) { return stored; }
+  static Vec8 load_eight(const std::uint16_t *source) { return load_half(source); }
+  static float load_one(std::uint16_t value) { return float_of_half(value); }
+};
+struct BfloatCache {
+  using Stored = std::uint16_t;
+  using Element = std::uint16_t;
+  static const std::uint16_t *row(const AttentionUnit &, const std::uint16_t *stored, std::int64_t) { return stored; }
+  static Vec8 load_eight(const std::uint16_t *source) { return load_bfloat(source); }
+  static float load_one(std::uint16_t value) { return float_of_bfloat(value); }
+};
+template <class Cache>
+struct PaddedCache {
+  using Stored = typename Cache::Stored;
+  using Element = float;
+  static const float *row(const AttentionUnit &unit, const Stored *stored, std::int64_t index) {
+    float *target = unit.tile + index * unit.padded;
+    for (std::int64_t d = 0; d < unit.padded; ++d) target[d] = d < unit.a.size ? Cache::load_one(stored[d]) : 0.0f;
+    return target;
+  }
+  static Vec8 load_eight(const float *source) { return load(source); }
+};
+
+template <class Cache>
+inline void run_attention_units(const hass_cpu_attention_args &a, std::int64_t begin, std::int64_t end, void *scratch) {
   for (std::int64_t unit = begin; unit < end; ++unit) {
     const AttentionUnit work(a, unit % a.kv_heads, scratch);
     const std::int64_t first = unit / a.kv_heads * attention_rows;
@@ -204,9 +269,27 @@ inline void run_tree_attention(const void *arguments, std::int64_t begin, std::i
     for (std::int64_t r = first; r < last;) {
       std::int64_t next = r + 1;
       while (next < last && a.row_sequence[next] == a.row_sequence[r]) ++next;
-      work.run(r, next);
+      work.run<Cache>(r, next);
       r = next;
     }
+  }
+}
+
+template <class Cache>
+inline void run_attention_of(const hass_cpu_attention_args &a, std::int64_t begin, std::int64_t end, void *scratch) {
+  if (a.size % 8 == 0) {
+    run_attention_units<Cache>(a, begin, end, scratch);
+  } else {
+    run_attention_units<PaddedCache<Cache>>(a, begin, end, scratch);
+  }
+}
+
+inline void run_tree_attention(const void *arguments, std::int64_t begin, std::int64_t end, void *scratch) {
+  const auto &a = *static_cast<const hass_cpu_attention_args *>(arguments);
+  switch (a.cache_dtype) {
+    case HASS_F16: return run_attention_of<HalfCache>(a, begin, end, scratch);
+    case HASS_BF16: return run_attention_of<BfloatCache>(a, begin, end, scratch);
+    default: return run_attention_of<FloatCache>(a, begin, end, scratch);
   }
 }
 

@@ -1,4 +1,6 @@
 // How many units a stage has, how much scratch memory it takes, how long.
+#include <algorithm>
+
 #include "layout.h"
 #include "ops.h"
 #include "training_extents.h"
@@ -18,21 +20,19 @@ std::int64_t linear_units(const hass_cpu_linear_args &a, std::int64_t columns) {
   return blocks_of(columns, linear_columns) * blocks_of(a.rows, linear_rows);
 }
 
-// Nanoseconds of one multiply-accumulate on one thread, at best and for a single row.
+// Weights pass from memory, and meanwhile each row multiplies by them.
 double linear_cost(const hass_cpu_linear_args &a) {
-  const double products = static_cast<double>(a.in) * static_cast<double>(a.out);
-  const double rows = static_cast<double>(a.rows);
-  double per_product = 1.0 / 40, per_weight = 1.0 / 20;
-  if (a.activation_block != 0) {
-    per_product = a.weight_dtype == HASS_Q4 ? 1.0 / 90 : 1.0 / 50;
-    per_weight = a.weight_dtype == HASS_Q4 ? 1.0 / 150 : 1.0 / 80;
-  }
-  return products * (per_weight + rows * per_product);
+  constexpr double bytes_per_ns = 18;
+  const double weights = static_cast<double>(a.in) * static_cast<double>(a.out);
+  double products_per_ns = 40;
+  if (a.activation_block != 0) products_per_ns = a.weight_dtype == HASS_Q4 ? 90 : 60;
+  const double bytes = static_cast<double>(panel_bytes(a.weight_dtype, a.in)) / panel_width * static_cast<double>(a.out);
+  return std::max(bytes / bytes_per_ns, weights * static_cast<double>(a.rows) / products_per_ns);
 }
 
 double attention_cost(const hass_cpu_attention_args &a) {
   const double queries = static_cast<double>(a.rows) * static_cast<double>(a.heads);
-  return queries * static_cast<double>(a.max_context) * (2.0 * static_cast<double>(a.size) / 20 + 1);
+  return queries * static_cast<double>(a.max_context) * (2.0 * static_cast<double>(a.size) / 25 + 1);
 }
 
 }  // namespace
@@ -123,7 +123,7 @@ double hass_cpu_cost(hass_cpu_stage stage, const void *args) {
     }
     case HASS_CPU_QKV_FINISH: {
       const auto &a = as<hass_cpu_qkv_finish_args>(args);
-      return size_cost(a.rows, (a.heads + 2 * a.kv_heads) * a.size, 0.4);
+      return size_cost(a.rows, (a.heads + 2 * a.kv_heads) * a.size, 0.2);
     }
     case HASS_CPU_TREE_ATTENTION: return attention_cost(as<hass_cpu_attention_args>(args));
     case HASS_CPU_GATHER_ROWS:

@@ -1,15 +1,14 @@
 // Where things lie in packed weights and quantized rows: one layout for all instruction sets.
 //
-//   F32, F16, BF16   panels of 16 outputs: [in][16] elements
-//   Q4               panels of 8 outputs: [in / 32] blocks of 160 bytes
-//                    block: d [8] f16, m [8] f16, then 4 vectors of 32 bytes;
+//   weight           panels of 16 outputs, the last one padded with zeros
+//   F32, F16, BF16   panel: [in][16] elements
+//   Q4               panel: [in / 32] blocks of 320 bytes: d [16] f16, m [16] f16, then 4 vectors of 64 bytes;
 //                    byte 4 o + t of vector v holds q of output o: element 8 v + t low, element 8 v + 4 + t high
-//   Q8               panels of 8 outputs: d [in / 32][8] f16, padded to 64 bytes; then the high nibbles of q + 128,
-//                    [in / 32] x 128 bytes as in Q4, then the low nibbles likewise
+//   Q8               panel: [in / 32] blocks of 544 bytes: d [16] f16, then 8 vectors of 64 bytes;
+//                    byte 4 o + t of vector v holds q of output o, element 4 v + t
 //   quantized row    [in / 32] QuantizedBlock, padded to 64 bytes
 //
-// Outputs are padded with zeros to whole panels. Nibble planes let eight products of 4 x 8 bits be summed in 16 bits,
-// and let the high half of an 8-bit weight be read alone.
+// Sixteen outputs are two vectors of eight lanes that share what is loaded of an activation row.
 #pragma once
 
 #include <cstddef>
@@ -21,35 +20,35 @@ namespace hass {
 namespace {
 
 constexpr std::int64_t block_size = 32;
-constexpr std::int64_t quantized_panel_width = 8;
-constexpr std::int64_t float_panel_width = 16;
-constexpr std::int64_t q4_block_bytes = 160;
-constexpr std::int64_t q4_minima_offset = 16;
-constexpr std::int64_t q4_nibbles_offset = 32;
-constexpr std::int64_t nibble_plane_bytes = 128;
+constexpr std::int64_t panel_width = 16;
+constexpr std::int64_t vector_bytes = 4 * panel_width;
+constexpr std::int64_t q4_minima_offset = 2 * panel_width;
+constexpr std::int64_t q4_integers_offset = 4 * panel_width;
+constexpr std::int64_t q4_block_bytes = q4_integers_offset + 4 * vector_bytes;
+constexpr std::int64_t q8_integers_offset = 2 * panel_width;
+constexpr std::int64_t q8_block_bytes = q8_integers_offset + 8 * vector_bytes;
 
 inline std::int64_t round_up(std::int64_t value, std::int64_t unit) { return (value + unit - 1) / unit * unit; }
 
 inline bool is_quantized(std::int32_t dtype) { return dtype == HASS_Q4 || dtype == HASS_Q8; }
 
-inline std::int64_t panel_width(std::int32_t dtype) { return is_quantized(dtype) ? quantized_panel_width : float_panel_width; }
-
 inline std::int64_t float_element_bytes(std::int32_t dtype) { return dtype == HASS_F32 ? 4 : 2; }
-
-inline std::int64_t q8_high_offset(std::int64_t in) { return round_up(in / block_size * 16, 64); }
-inline std::int64_t q8_low_offset(std::int64_t in) { return q8_high_offset(in) + in / block_size * nibble_plane_bytes; }
 
 inline std::int64_t panel_bytes(std::int32_t dtype, std::int64_t in) {
   switch (dtype) {
     case HASS_Q4: return in / block_size * q4_block_bytes;
-    case HASS_Q8: return q8_low_offset(in) + in / block_size * nibble_plane_bytes;
-    default: return in * float_panel_width * float_element_bytes(dtype);
+    case HASS_Q8: return in / block_size * q8_block_bytes;
+    default: return in * panel_width * float_element_bytes(dtype);
   }
 }
 
-// Byte of element e (0 ... 31) of output o (0 ... 7) in a nibble plane; elements with e & 4 are in the high half.
-inline std::int64_t nibble_offset(std::int64_t output, std::int64_t element) {
-  return (element >> 3) * 32 + output * 4 + (element & 3);
+// Where element e (0 ... 31) of output o (0 ... 15) is in a block's vectors: the byte, and for Q4 the shift in it.
+inline std::int64_t q4_byte(std::int64_t output, std::int64_t element) {
+  return (element >> 3) * vector_bytes + output * 4 + (element & 3);
+}
+inline int q4_shift(std::int64_t element) { return static_cast<int>(element & 4); }
+inline std::int64_t q8_byte(std::int64_t output, std::int64_t element) {
+  return (element >> 2) * vector_bytes + output * 4 + (element & 3);
 }
 
 // Of an activation row: 32 inputs in one or two parts with a scale each.

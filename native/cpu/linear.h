@@ -26,16 +26,17 @@ inline LinearUnit linear_unit(std::int64_t unit, std::int64_t rows, std::int64_t
 // Columns [begin, end) of rows, with bias, into tile; returns where column `begin` is in the tile.
 inline float *linear_columns_into(const hass_cpu_linear_args &a, const LinearUnit &unit, std::int64_t begin,
                                   std::int64_t end, float *tile) {
-  const std::int64_t width = panel_width(a.weight_dtype);
-  const std::int64_t origin = begin / width * width;
-  for (std::int64_t column = origin; column < end; column += width) {
-    const void *panel =
-        static_cast<const char *>(a.weight) + column / width * panel_bytes(a.weight_dtype, a.in);
+  const std::int64_t origin = begin / panel_width * panel_width;
+  for (std::int64_t column = origin; column < end; column += panel_width) {
+    const auto *panel =
+        static_cast<const std::uint8_t *>(a.weight) + column / panel_width * panel_bytes(a.weight_dtype, a.in);
     float *target = tile + (column - origin);
     if (a.activation_block == 0) {
       float_panel_rows(a, panel, unit.row_begin, unit.row_end, target);
+    } else if (a.activation_block == block_size) {
+      quantized_panel_rows<1>(a, panel, unit.row_begin, unit.row_end, target);
     } else {
-      quantized_panel_rows(a, panel, unit.row_begin, unit.row_end, target);
+      quantized_panel_rows<2>(a, panel, unit.row_begin, unit.row_end, target);
     }
   }
   float *first = tile + (begin - origin);

@@ -33,7 +33,7 @@ inline void float_tile(const float *x, std::int64_t x_stride, Weights weights, s
     for (int v = 0; v < 2; ++v) totals[r][v] = load(tile + r * tile_stride + 8 * v);
   }
   for (std::int64_t k = begin; k < end; ++k) {
-    const Vec8 left = weights.at((k - begin) * float_panel_width), right = weights.at((k - begin) * float_panel_width + 8);
+    const Vec8 left = weights.at((k - begin) * panel_width), right = weights.at((k - begin) * panel_width + 8);
     for (int r = 0; r < rows; ++r) {
       const Vec8 value = splat(x[r * x_stride + k]);
       totals[r][0] = multiply_add(value, left, totals[r][0]);
@@ -67,23 +67,19 @@ inline void float_rows(const hass_cpu_linear_args &a, Weights weights, std::int6
   }
 }
 
-// Eight outputs of a packed panel, inputs [begin, end), whole blocks -> the left half of [end - begin][16].
-inline void widen_panel(std::int32_t dtype, std::int64_t in, const void *panel, std::int64_t begin, std::int64_t end,
-                        float *weights) {
-  const auto *bytes = static_cast<const std::uint8_t *>(panel);
+// Inputs [begin, end) of a packed panel, whole blocks -> [end - begin][16].
+inline void widen_panel(std::int32_t dtype, const void *panel, std::int64_t begin, std::int64_t end, float *weights) {
   for (std::int64_t b = begin / block_size; b < end / block_size; ++b) {
-    const PackedBlock block = packed_block(dtype, in, bytes, b);
-    const Vec8 scale = load_half(block.scales);
-    for (std::int64_t element = 0; element < block_size; ++element, weights += float_panel_width) {
-      const std::int64_t vector = nibble_offset(0, element & ~std::int64_t{3});
-      const int shift = static_cast<int>(8 * (element & 3) + (element & 4));
-      Vec8 integers = load_nibbles(block.high + vector, shift);
-      if (block.low) {
-        integers = (integers * splat(16.0f) + load_nibbles(block.low + vector, shift)) - splat(128.0f);
+    const PackedBlock block = packed_block(dtype, panel, b);
+    for (std::int64_t element = 0; element < block_size; ++element, weights += panel_width) {
+      const std::int64_t word = element & ~std::int64_t{3};
+      const int shift = static_cast<int>(8 * (element & 3));
+      for (std::int64_t o = 0; o < panel_width; o += 8) {
+        const Vec8 integers = block.minima ? load_nibbles(block.integers + q4_byte(o, word), shift + q4_shift(element))
+                                           : load_signed_bytes(block.integers + q8_byte(o, word), shift);
+        const Vec8 products = load_half(block.scales + o) * integers;
+        store(weights + o, block.minima ? products + load_half(block.minima + o) : products);
       }
-      const Vec8 products = scale * integers;
-      store(weights, block.minima ? products + load_half(block.minima) : products);
-      store(weights + 8, splat(0.0f));
     }
   }
 }
@@ -92,22 +88,22 @@ inline void widen_panel(std::int32_t dtype, std::int64_t in, const void *panel, 
 inline void float_panel_rows(const hass_cpu_linear_args &a, const void *panel, std::int64_t row_begin,
                              std::int64_t row_end, float *tile) {
   for (std::int64_t r = 0; r < row_end - row_begin; ++r) {
-    for (std::int64_t i = 0; i < float_panel_width; ++i) tile[r * tile_stride + i] = 0.0f;
+    for (std::int64_t i = 0; i < panel_width; ++i) tile[r * tile_stride + i] = 0.0f;
   }
   const auto *halves = static_cast<const std::uint16_t *>(panel);
-  alignas(64) float widened[widened_inputs * float_panel_width];
+  alignas(64) float widened[widened_inputs * panel_width];
   // Weights of 256 inputs stay in the first-level cache while all rows pass.
   for (std::int64_t k = 0; k < a.in; k += widened_inputs) {
     const std::int64_t end = k + widened_inputs < a.in ? k + widened_inputs : a.in;
     switch (a.weight_dtype) {
       case HASS_F32:
-        float_rows(a, FloatWeights{static_cast<const float *>(panel) + k * float_panel_width}, row_begin, row_end, k, end,
+        float_rows(a, FloatWeights{static_cast<const float *>(panel) + k * panel_width}, row_begin, row_end, k, end,
                    tile);
         break;
-      case HASS_F16: float_rows(a, HalfWeights{halves + k * float_panel_width}, row_begin, row_end, k, end, tile); break;
-      case HASS_BF16: float_rows(a, BfloatWeights{halves + k * float_panel_width}, row_begin, row_end, k, end, tile); break;
+      case HASS_F16: float_rows(a, HalfWeights{halves + k * panel_width}, row_begin, row_end, k, end, tile); break;
+      case HASS_BF16: float_rows(a, BfloatWeights{halves + k * panel_width}, row_begin, row_end, k, end, tile); break;
       default:
-        widen_panel(a.weight_dtype, a.in, panel, k, end, widened);
+        widen_panel(a.weight_dtype, panel, k, end, widened);
         float_rows(a, FloatWeights{widened}, row_begin, row_end, k, end, tile);
     }
   }

@@ -7,39 +7,47 @@
 namespace hass {
 namespace {
 
-constexpr int most_tile_rows = 4;
+template <int rows, int parts>
+inline void add_products(int8x16_t weights, int quarter, int i, const QuantizedBlock<parts> *const *blocks,
+                         int32x4_t (*sums)[4]) {
+  for (int r = 0; r < rows; ++r) {
+    sums[r][quarter] = vdotq_s32(sums[r][quarter], weights, four_integers(blocks[r]->integers + 4 * i));
+  }
+}
 
-// load(v, half): the weights of vector v for outputs 4 half ... 4 half + 3.
-template <int rows, int parts, class Load>
-inline void dot_products(int part, const QuantizedBlock<parts> *const *blocks, Vec8 *products, Load load) {
-  int32x4_t sums[rows][2];
-  for (int r = 0; r < rows; ++r) sums[r][0] = sums[r][1] = vdupq_n_s32(0);
-  for (int v = 4 / parts * part; v < 4 / parts * (part + 1); ++v) {
+template <int rows>
+inline void convert_sums(const int32x4_t (*sums)[4], Vec8 (*products)[2]) {
+  for (int r = 0; r < rows; ++r) {
     for (int half = 0; half < 2; ++half) {
-      const WeightPair weights = load(v, half);
-      for (int r = 0; r < rows; ++r) {
-        const std::int8_t *integers = blocks[r]->integers + 8 * v;
-        sums[r][half] = vdotq_s32(sums[r][half], weights.low, four_integers(integers));
-        sums[r][half] = vdotq_s32(sums[r][half], weights.high, four_integers(integers + 4));
-      }
+      products[r][half] = {vcvtq_f32_s32(sums[r][2 * half]), vcvtq_f32_s32(sums[r][2 * half + 1])};
     }
   }
-  for (int r = 0; r < rows; ++r) products[r] = {vcvtq_f32_s32(sums[r][0]), vcvtq_f32_s32(sums[r][1])};
 }
 
 template <int rows, int parts>
-inline void nibble_products(const std::uint8_t *plane, int part, const QuantizedBlock<parts> *const *blocks,
-                            Vec8 *products) {
-  dot_products<rows>(part, blocks, products,
-                     [=](int v, int half) { return load_nibble_pair(plane + 32 * v + 16 * half); });
+inline void nibble_products(const std::uint8_t *weights, int part, const QuantizedBlock<parts> *const *blocks,
+                            Vec8 (*products)[2]) {
+  int32x4_t sums[rows][4] = {};
+  for (int v = 4 / parts * part; v < 4 / parts * (part + 1); ++v) {
+    for (int quarter = 0; quarter < 4; ++quarter) {
+      const NibblePair pair = load_nibble_pair(weights + vector_bytes * v + 16 * quarter);
+      add_products<rows>(pair.low, quarter, 2 * v, blocks, sums);
+      add_products<rows>(pair.high, quarter, 2 * v + 1, blocks, sums);
+    }
+  }
+  convert_sums<rows>(sums, products);
 }
 
 template <int rows, int parts>
-inline void byte_products(const std::uint8_t *high_plane, const std::uint8_t *low_plane, int part,
-                          const QuantizedBlock<parts> *const *blocks, Vec8 *products) {
-  dot_products<rows>(part, blocks, products, [=](int v, int half) {
-    return load_byte_pair(high_plane + 32 * v + 16 * half, low_plane + 32 * v + 16 * half);
-  });
+inline void byte_products(const std::uint8_t *weights, int part, const QuantizedBlock<parts> *const *blocks,
+                          Vec8 (*products)[2]) {
+  int32x4_t sums[rows][4] = {};
+  for (int v = 8 / parts * part; v < 8 / parts * (part + 1); ++v) {
+    for (int quarter = 0; quarter < 4; ++quarter) {
+      add_products<rows>(load_bytes(weights + vector_bytes * v + 16 * quarter), quarter, v, blocks, sums);
+    }
+  }
+  convert_sums<rows>(sums, products);
 }
 
 }  // namespace

@@ -19,12 +19,13 @@ inline float add_block(float total, float scale, const int *weights, const Quant
   return total;
 }
 
+// Tile: the panel's outputs of each row, [rows][tile_stride].
 template <int parts>
-inline void quantized_panel(const hass_cpu_linear_args &a, const std::uint8_t *panel, std::int64_t row_begin,
-                            std::int64_t row_end, float *tile) {
+inline void quantized_panel_rows(const hass_cpu_linear_args &a, const std::uint8_t *panel, std::int64_t row_begin,
+                                 std::int64_t row_end, float *tile) {
   for (std::int64_t b = 0; b < a.in / block_size; ++b) {
-    const PackedBlock weight = packed_block(a.weight_dtype, a.in, panel, b);
-    for (std::int64_t o = 0; o < quantized_panel_width; ++o) {
+    const PackedBlock weight = packed_block(a.weight_dtype, panel, b);
+    for (std::int64_t o = 0; o < panel_width; ++o) {
       int integers[block_size];
       for (std::int64_t i = 0; i < block_size; ++i) integers[i] = packed_integer(weight, o, i);
       const float scale = float_of_half(weight.scales[o]);
@@ -35,17 +36,6 @@ inline void quantized_panel(const hass_cpu_linear_args &a, const std::uint8_t *p
         if (weight.minima) total = total + float_of_half(weight.minima[o]) * block.sum;
       }
     }
-  }
-}
-
-// Tile: the panel's outputs of each row, [rows][tile_stride].
-inline void quantized_panel_rows(const hass_cpu_linear_args &a, const void *panel, std::int64_t row_begin,
-                                 std::int64_t row_end, float *tile) {
-  const auto *bytes = static_cast<const std::uint8_t *>(panel);
-  if (a.activation_block == 32) {
-    quantized_panel<1>(a, bytes, row_begin, row_end, tile);
-  } else {
-    quantized_panel<2>(a, bytes, row_begin, row_end, tile);
   }
 }
 

@@ -1,9 +1,9 @@
-// Linear with int8 activations in SIMD: eight outputs in the lanes of a vector, a few rows per load of their weights.
+// Linear with int8 activations in SIMD: the sixteen outputs of a panel in the lanes of two vectors, a few rows per load
+// of their weights.
 //
 // Included after the header of an instruction set, which sums integers:
 //
-//   most_tile_rows    4 or 8: rows whose sums fit into the registers
-//   nibble_products   of one part of a Q4 block: sum of q . a of eight outputs, for each row
+//   nibble_products   of one part of a Q4 block: sum of q . a of sixteen outputs, for each row
 //   byte_products     of one part of a Q8 block, likewise
 //
 // Those sums are exact, so it is of no consequence for the bits how they are made.
@@ -18,67 +18,58 @@ namespace {
 // What will be read some blocks later. An address past the weights does no harm.
 template <std::int64_t bytes>
 inline void prefetch(const std::uint8_t *current) {
-  constexpr std::int64_t distance = 1280;
+  constexpr std::int64_t distance = 2560;
   for (std::int64_t i = 0; i < bytes; i += 64) {
     __builtin_prefetch(reinterpret_cast<const void *>(reinterpret_cast<std::uintptr_t>(current) + distance + i));
   }
 }
 
-template <int rows, int parts>
-inline void q4_tile(const std::uint8_t *panel, std::int64_t num_blocks, const QuantizedBlock<parts> *const *first,
-                    float *tile) {
+template <std::int32_t dtype, int rows, int parts>
+inline void quantized_tile(const std::uint8_t *weights, std::int64_t num_blocks,
+                           const QuantizedBlock<parts> *const *first, float *tile) {
+  constexpr std::int64_t bytes = dtype == HASS_Q4 ? q4_block_bytes : q8_block_bytes;
   const QuantizedBlock<parts> *blocks[rows];
-  Vec8 totals[rows];
-  for (int r = 0; r < rows; ++r) {
-    blocks[r] = first[r];
-    totals[r] = splat(0.0f);
-  }
-  for (std::int64_t b = 0; b < num_blocks; ++b, panel += q4_block_bytes) {
-    prefetch<q4_block_bytes>(panel);
-    const Vec8 scale = load_half(reinterpret_cast<const std::uint16_t *>(panel));
+  alignas(64) float totals[rows][panel_width] = {};
+  for (int r = 0; r < rows; ++r) blocks[r] = first[r];
+  for (std::int64_t b = 0; b < num_blocks; ++b, weights += bytes) {
+    prefetch<bytes>(weights);
+    const auto *scales = reinterpret_cast<const std::uint16_t *>(weights);
     for (int p = 0; p < parts; ++p) {
-      Vec8 products[rows];
-      nibble_products<rows>(panel + q4_nibbles_offset, p, blocks, products);
-      for (int r = 0; r < rows; ++r) totals[r] = totals[r] + (scale * splat(blocks[r]->scales[p])) * products[r];
+      Vec8 products[rows][2];
+      if constexpr (dtype == HASS_Q4) {
+        nibble_products<rows>(weights + q4_integers_offset, p, blocks, products);
+      } else {
+        byte_products<rows>(weights + q8_integers_offset, p, blocks, products);
+      }
+      for (int half = 0; half < 2; ++half) {
+        const Vec8 scale = load_half(scales + 8 * half);
+        for (int r = 0; r < rows; ++r) {
+          float *total = totals[r] + 8 * half;
+          store(total, load(total) + (scale * splat(blocks[r]->scales[p])) * products[r][half]);
+        }
+      }
     }
-    const Vec8 minimum = load_half(reinterpret_cast<const std::uint16_t *>(panel + q4_minima_offset));
-    for (int r = 0; r < rows; ++r) {
-      totals[r] = totals[r] + minimum * splat(blocks[r]->sum);
-      ++blocks[r];
-    }
-  }
-  for (int r = 0; r < rows; ++r) store(tile + r * tile_stride, totals[r]);
-}
-
-template <int rows, int parts>
-inline void q8_tile(const std::uint8_t *panel, std::int64_t num_blocks, const QuantizedBlock<parts> *const *first,
-                    float *tile) {
-  const QuantizedBlock<parts> *blocks[rows];
-  Vec8 totals[rows];
-  for (int r = 0; r < rows; ++r) {
-    blocks[r] = first[r];
-    totals[r] = splat(0.0f);
-  }
-  const std::uint8_t *high_plane = panel + q8_high_offset(num_blocks * block_size);
-  const std::uint8_t *low_plane = panel + q8_low_offset(num_blocks * block_size);
-  for (std::int64_t b = 0; b < num_blocks; ++b) {
-    // Past its end, the high plane is followed by the low one, and that by the next panel.
-    prefetch<nibble_plane_bytes>(high_plane + nibble_plane_bytes * b);
-    prefetch<nibble_plane_bytes>(low_plane + nibble_plane_bytes * b);
-    const Vec8 scale = load_half(reinterpret_cast<const std::uint16_t *>(panel + 16 * b));
-    for (int p = 0; p < parts; ++p) {
-      Vec8 products[rows];
-      byte_products<rows>(high_plane + nibble_plane_bytes * b, low_plane + nibble_plane_bytes * b, p, blocks, products);
-      for (int r = 0; r < rows; ++r) totals[r] = totals[r] + (scale * splat(blocks[r]->scales[p])) * products[r];
+    if constexpr (dtype == HASS_Q4) {
+      const auto *minima = reinterpret_cast<const std::uint16_t *>(weights + q4_minima_offset);
+      for (int half = 0; half < 2; ++half) {
+        const Vec8 minimum = load_half(minima + 8 * half);
+        for (int r = 0; r < rows; ++r) {
+          float *total = totals[r] + 8 * half;
+          store(total, load(total) + minimum * splat(blocks[r]->sum));
+        }
+      }
     }
     for (int r = 0; r < rows; ++r) ++blocks[r];
   }
-  for (int r = 0; r < rows; ++r) store(tile + r * tile_stride, totals[r]);
+  for (int r = 0; r < rows; ++r) {
+    for (int half = 0; half < 2; ++half) store(tile + r * tile_stride + 8 * half, load(totals[r] + 8 * half));
+  }
 }
 
+// Tile: the panel's outputs of each row, [rows][tile_stride].
 template <int parts>
-inline void quantized_panel(const hass_cpu_linear_args &a, const std::uint8_t *panel, std::int64_t row_begin,
-                            std::int64_t row_end, float *tile) {
+inline void quantized_panel_rows(const hass_cpu_linear_args &a, const std::uint8_t *panel, std::int64_t row_begin,
+                                 std::int64_t row_end, float *tile) {
   std::int64_t r = row_begin;
   const auto step = [&](auto count) {
     constexpr int rows = decltype(count)::value;
@@ -86,29 +77,23 @@ inline void quantized_panel(const hass_cpu_linear_args &a, const std::uint8_t *p
     for (int i = 0; i < rows; ++i) blocks[i] = quantized_row<parts>(a, r + i);
     float *target = tile + (r - row_begin) * tile_stride;
     if (a.weight_dtype == HASS_Q4) {
-      q4_tile<rows>(panel, a.in / block_size, blocks, target);
+      quantized_tile<HASS_Q4, rows>(panel, a.in / block_size, blocks, target);
     } else {
-      q8_tile<rows>(panel, a.in / block_size, blocks, target);
+      quantized_tile<HASS_Q8, rows>(panel, a.in / block_size, blocks, target);
     }
     r += rows;
   };
-  if constexpr (most_tile_rows == 8) {
-    while (r + 8 <= row_end) step(RowCount<8>());
-  }
-  while (r + 4 <= row_end) step(RowCount<4>());
-  if (r + 3 == row_end) step(RowCount<3>());
-  if (r + 2 == row_end) step(RowCount<2>());
-  if (r + 1 == row_end) step(RowCount<1>());
-}
-
-// Tile: the panel's outputs of each row, [rows][tile_stride].
-inline void quantized_panel_rows(const hass_cpu_linear_args &a, const void *panel, std::int64_t row_begin,
-                                 std::int64_t row_end, float *tile) {
-  const auto *bytes = static_cast<const std::uint8_t *>(panel);
-  if (a.activation_block == 32) {
-    quantized_panel<1>(a, bytes, row_begin, row_end, tile);
-  } else {
-    quantized_panel<2>(a, bytes, row_begin, row_end, tile);
+  while (row_end - r > 8) step(RowCount<8>());
+  switch (row_end - r) {
+    case 8: return step(RowCount<8>());
+    case 7: return step(RowCount<7>());
+    case 6: return step(RowCount<6>());
+    case 5: return step(RowCount<5>());
+    case 4: return step(RowCount<4>());
+    case 3: return step(RowCount<3>());
+    case 2: return step(RowCount<2>());
+    case 1: return step(RowCount<1>());
+    default: return;
   }
 }
 

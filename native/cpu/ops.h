@@ -263,7 +263,7 @@ const hass_cpu_kernels *hass_cpu_select(const char *isa);
 int64_t hass_cpu_units(hass_cpu_stage stage, const void *args);
 /* Bytes of scratch memory per thread; 0 for most. */
 size_t hass_cpu_scratch_bytes(hass_cpu_stage stage, const void *args);
-/* Rough nanoseconds of the whole stage on one thread, weights in cache: what is worth sharing, and how finely. */
+/* Rough nanoseconds of the whole stage on one thread, weights from memory: what is worth sharing, and how finely. */
 double hass_cpu_cost(hass_cpu_stage stage, const void *args);
 
 size_t hass_cpu_quantized_row_bytes(int64_t in, int32_t block);

@@ -12,7 +12,7 @@ constexpr std::uint16_t half_nan = 0x7e00;
 
 struct Block {
   std::uint16_t scale, minimum;
-  std::uint8_t values[block_size];  // Q4: q, Q8: q + 128
+  std::uint8_t values[block_size];  // q; of Q8 in two's complement
 };
 
 std::uint16_t read_half(const std::uint8_t *bytes) { return static_cast<std::uint16_t>(bytes[0] | bytes[1] << 8); }
@@ -35,9 +35,9 @@ void read_nibbles(const std::uint8_t *bytes, Block &block) {
 }
 
 // Clamped, then rounded to nearest, ties to even: the sum's last place is a whole number.
-std::uint8_t quantize(float quotient, float low, float high, float offset) {
+std::uint8_t quantize(float quotient, float low, float high) {
   const float bounded = quotient >= low ? (quotient > high ? high : quotient) : low;
-  return static_cast<std::uint8_t>(bits_of(bounded + (0x1.8p23f + offset)) & 0xff);
+  return static_cast<std::uint8_t>(bits_of(bounded + 0x1.8p23f) & 0xff);
 }
 
 void quantize_block(const float *values, std::int32_t dtype, Block &block) {
@@ -49,7 +49,7 @@ void quantize_block(const float *values, std::int32_t dtype, Block &block) {
     high = values[i] > high ? values[i] : high;
   }
   block.scale = block.minimum = 0;
-  std::memset(block.values, dtype == HASS_Q8 ? 128 : 0, sizeof block.values);
+  std::memset(block.values, 0, sizeof block.values);
   if (!is_finite) {
     block.scale = half_nan;
     return;
@@ -64,8 +64,8 @@ void quantize_block(const float *values, std::int32_t dtype, Block &block) {
   if (scale == 0.0f) return;
   const float minimum = float_of_half(block.minimum);
   for (int i = 0; i < block_size; ++i) {
-    block.values[i] = dtype == HASS_Q8 ? quantize(values[i] / scale, -127.0f, 127.0f, 128.0f)
-                                       : quantize((values[i] - minimum) / scale, 0.0f, 15.0f, 0.0f);
+    block.values[i] = dtype == HASS_Q8 ? quantize(values[i] / scale, -127.0f, 127.0f)
+                                       : quantize((values[i] - minimum) / scale, 0.0f, 15.0f);
   }
 }
 
@@ -90,7 +90,7 @@ bool read_block(hass_format format, std::int32_t dtype, const std::uint8_t *row,
     case HASS_FORMAT_Q8_0: {
       const std::uint8_t *bytes = row + index * 34;
       block.scale = read_half(bytes);
-      for (int j = 0; j < block_size; ++j) block.values[j] = bytes[2 + j] ^ 0x80;
+      std::memcpy(block.values, bytes + 2, block_size);
       return true;
     }
     default: {
@@ -102,32 +102,29 @@ bool read_block(hass_format format, std::int32_t dtype, const std::uint8_t *row,
   }
 }
 
-// The low four bits of an output's 32 bytes, into its places in a nibble plane.
-void write_nibbles(const std::uint8_t *bytes, std::int64_t output, std::uint8_t *plane) {
-  constexpr std::uint32_t low_halves = 0x0f0f0f0fu;
+void write_nibbles(const std::uint8_t *bytes, std::int64_t output, std::uint8_t *vectors) {
   for (std::int64_t i = 0; i < block_size; i += 8) {
     std::uint32_t low, high;
     std::memcpy(&low, bytes + i, 4);
     std::memcpy(&high, bytes + i + 4, 4);
-    const std::uint32_t both = (low & low_halves) | (high & low_halves) << 4;
-    std::memcpy(plane + nibble_offset(output, i), &both, 4);
+    const std::uint32_t both = low | high << 4;
+    std::memcpy(vectors + q4_byte(output, i), &both, 4);
   }
 }
 
-void write_block(std::int32_t dtype, std::int64_t in, std::int64_t index, std::int64_t output, const Block &block,
-                 std::uint8_t *panel) {
+void write_block(std::int32_t dtype, std::int64_t index, std::int64_t output, const Block &block, std::uint8_t *panel) {
   if (dtype == HASS_Q4) {
     std::uint8_t *target = panel + index * q4_block_bytes;
     std::memcpy(target + 2 * output, &block.scale, 2);
     std::memcpy(target + q4_minima_offset + 2 * output, &block.minimum, 2);
-    write_nibbles(block.values, output, target + q4_nibbles_offset);
+    write_nibbles(block.values, output, target + q4_integers_offset);
     return;
   }
-  std::memcpy(panel + index * 16 + 2 * output, &block.scale, 2);
-  std::uint8_t high[block_size];
-  for (int j = 0; j < block_size; ++j) high[j] = block.values[j] >> 4;
-  write_nibbles(high, output, panel + q8_high_offset(in) + index * nibble_plane_bytes);
-  write_nibbles(block.values, output, panel + q8_low_offset(in) + index * nibble_plane_bytes);
+  std::uint8_t *target = panel + index * q8_block_bytes;
+  std::memcpy(target + 2 * output, &block.scale, 2);
+  for (std::int64_t i = 0; i < block_size; i += 4) {
+    std::memcpy(target + q8_integers_offset + q8_byte(output, i), block.values + i, 4);
+  }
 }
 
 hass_status pack_quantized_row(std::int32_t dtype, std::int64_t in, hass_format format, const std::uint8_t *row,
@@ -135,7 +132,7 @@ hass_status pack_quantized_row(std::int32_t dtype, std::int64_t in, hass_format 
   for (std::int64_t b = 0; b < in / block_size; ++b) {
     Block block;
     if (!read_block(format, dtype, row, b, block)) return HASS_STATUS_INVALID_ARGUMENT;
-    write_block(dtype, in, b, output, block, panel);
+    write_block(dtype, b, output, block, panel);
   }
   return HASS_STATUS_OK;
 }
@@ -143,7 +140,7 @@ hass_status pack_quantized_row(std::int32_t dtype, std::int64_t in, hass_format 
 void pack_float_row(std::int32_t dtype, std::int64_t in, hass_format format, const std::uint8_t *row,
                     std::int64_t output, std::uint8_t *panel) {
   for (std::int64_t i = 0; i < in; ++i) {
-    const std::int64_t index = i * float_panel_width + output;
+    const std::int64_t index = i * panel_width + output;
     if (dtype == HASS_F32) {
       const float value = read_float(format, row, i);
       std::memcpy(panel + 4 * index, &value, sizeof value);
@@ -179,8 +176,7 @@ bool is_packable(std::int32_t dtype, std::int64_t in) {
 size_t hass_cpu_packed_bytes(int32_t dtype, int64_t out, int64_t in) {
   using namespace hass;
   if (out <= 0 || !is_packable(dtype, in)) return 0;
-  const std::int64_t width = panel_width(dtype);
-  return static_cast<size_t>((out + width - 1) / width * panel_bytes(dtype, in));
+  return static_cast<size_t>((out + panel_width - 1) / panel_width * panel_bytes(dtype, in));
 }
 
 size_t hass_cpu_format_row_bytes(hass_format format, int64_t in) {
@@ -205,14 +201,13 @@ hass_status hass_cpu_pack(int32_t dtype, int64_t out, int64_t in, hass_format fo
     return HASS_STATUS_INVALID_ARGUMENT;
   }
   const size_t row_bytes = hass_cpu_format_row_bytes(format, in);
-  const std::int64_t width = panel_width(dtype);
   for (std::int64_t r = 0; r < num_rows; ++r) {
     const auto *row = static_cast<const std::uint8_t *>(source) + static_cast<size_t>(r) * row_bytes;
     const std::int64_t output = first_row + r;
-    auto *panel = static_cast<std::uint8_t *>(packed) + output / width * panel_bytes(dtype, in);
+    auto *panel = static_cast<std::uint8_t *>(packed) + output / panel_width * panel_bytes(dtype, in);
     if (!is_quantized(dtype)) {
-      pack_float_row(dtype, in, format, row, output % width, panel);
-    } else if (const hass_status status = pack_quantized_row(dtype, in, format, row, output % width, panel)) {
+      pack_float_row(dtype, in, format, row, output % panel_width, panel);
+    } else if (const hass_status status = pack_quantized_row(dtype, in, format, row, output % panel_width, panel)) {
       return status;
     }
   }

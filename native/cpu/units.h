@@ -7,7 +7,7 @@ namespace hass {
 namespace {
 
 constexpr std::int64_t attention_rows = 4;
-constexpr std::int64_t attention_tile = 16;  // keys or values that are at hand at a time
+constexpr std::int64_t attention_tile = 32;  // keys or values that are at hand at a time
 constexpr std::int64_t linear_columns = 32;
 constexpr std::int64_t linear_rows = 64;
 

@@ -51,6 +51,11 @@ inline Vec8 load_nibbles(const std::uint8_t *source, int shift) {
   const __m256i shifted = _mm256_srl_epi32(words, _mm_cvtsi32_si128(shift));
   return {_mm256_cvtepi32_ps(_mm256_and_si256(shifted, _mm256_set1_epi32(15)))};
 }
+inline Vec8 load_signed_bytes(const std::uint8_t *source, int shift) {
+  const __m256i words = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(source));
+  const __m256i shifted = _mm256_sll_epi32(words, _mm_cvtsi32_si128(24 - shift));
+  return {_mm256_cvtepi32_ps(_mm256_srai_epi32(shifted, 24))};
+}
 
 inline Vec8 operator+(Vec8 a, Vec8 b) { return {_mm256_add_ps(a.v, b.v)}; }
 inline Vec8 operator-(Vec8 a, Vec8 b) { return {_mm256_sub_ps(a.v, b.v)}; }

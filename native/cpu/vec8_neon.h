@@ -58,6 +58,13 @@ inline Vec8 load_nibbles(const std::uint8_t *source, int shift) {
   };
   return {four(source), four(source + 16)};
 }
+inline Vec8 load_signed_bytes(const std::uint8_t *source, int shift) {
+  const auto four = [shift](const std::uint8_t *bytes) {
+    const int32x4_t shifted = vshlq_s32(vreinterpretq_s32_u8(vld1q_u8(bytes)), vdupq_n_s32(24 - shift));
+    return vcvtq_f32_s32(vshrq_n_s32(shifted, 24));
+  };
+  return {four(source), four(source + 16)};
+}
 
 inline Vec8 operator+(Vec8 a, Vec8 b) { return {vaddq_f32(a.low, b.low), vaddq_f32(a.high, b.high)}; }
 inline Vec8 operator-(Vec8 a, Vec8 b) { return {vsubq_f32(a.low, b.low), vsubq_f32(a.high, b.high)}; }

@@ -60,6 +60,10 @@ inline void store_int8(std::int8_t *target, Vec8 a) {
 inline Vec8 load_nibbles(const std::uint8_t *source, int shift) {
   return each_lane([=](int i) { return static_cast<float>(source[4 * i + shift / 8] >> shift % 8 & 15); });
 }
+// Lane i: the signed byte from bit `shift` on, 0, 8, 16 or 24.
+inline Vec8 load_signed_bytes(const std::uint8_t *source, int shift) {
+  return each_lane([=](int i) { return static_cast<float>(static_cast<std::int8_t>(source[4 * i + shift / 8])); });
+}
 
 inline Vec8 operator+(Vec8 a, Vec8 b) {
   return each_lane([&](int i) { return a.lane[i] + b.lane[i]; });

@@ -7,10 +7,10 @@
 namespace hass {
 namespace {
 
-// Below this, claiming eats what a second thread brings: a matrix of a few microseconds must already stream on all cores.
-constexpr double shared_ns = 1e3;
-// What a helper that has lost its processor can hold up.
-constexpr double chunk_ns = 8e3;
+// Below this, moving a row to another core costs more than a second thread brings.
+constexpr double shared_ns = 3e3;
+// What the first thread to be through with its share waits for at most.
+constexpr double chunk_ns = 6e3;
 // Alone, chunks are only the places where an interruption takes effect.
 constexpr double lone_chunk_ns = 1e6;
 constexpr std::int64_t max_chunks = 4096;
@@ -50,7 +50,9 @@ void StageRunner::run_stage(hass_cpu_stage stage, const void *arguments) {
   std::int64_t chunks = 1;
   if (cost >= shared_ns) {
     const double by_cost = std::min(cost / (threads == 1 ? lone_chunk_ns : chunk_ns), double(max_chunks));
-    chunks = std::min(units, std::max<std::int64_t>(static_cast<std::int64_t>(by_cost), threads));
+    // As many for each thread.
+    chunks = std::min(units, static_cast<std::int64_t>(by_cost / threads + 0.5) * threads);
+    chunks = std::max<std::int64_t>(chunks, std::min<std::int64_t>(units, threads));
   }
   Job job{run, arguments, units, chunks, scratch_, scratch_bytes_};
   device_->pool.run(static_cast<std::int32_t>(chunks), run_chunk, &job);

@@ -53,8 +53,12 @@ void ThreadPool::run(std::int32_t chunks, ChunkFunction function, void *context)
   done_.store(0, std::memory_order_relaxed);
   function_.store(function, std::memory_order_relaxed);
   context_.store(context, std::memory_order_relaxed);
-  const std::uint64_t job = job_of(ticket_.load(std::memory_order_relaxed)) + 1;
-  ticket_.store(job << 32 | static_cast<std::uint64_t>(chunks) << 16);
+  chunks_.store(chunks, std::memory_order_relaxed);
+  job_ = (job_ + 1) & 0xffffffffu;
+  const auto first_of = [&](std::int32_t thread) { return static_cast<std::uint64_t>(chunks) * thread / threads_; };
+  for (std::int32_t thread = 0; thread < threads_; thread++) {
+    shares_[thread].word.store(job_ << 32 | first_of(thread + 1) << 16 | first_of(thread));
+  }
   wake();
 
   claim_all(0);
@@ -68,29 +72,34 @@ void ThreadPool::run(std::int32_t chunks, ChunkFunction function, void *context)
 }
 
 void ThreadPool::claim_all(std::int32_t thread) {
-  std::uint64_t ticket = ticket_.load(std::memory_order_acquire);
+  for (std::int32_t i = 0; i < threads_; i++) claim_share((thread + i) % threads_, thread);
+}
+
+void ThreadPool::claim_share(std::int32_t owner, std::int32_t thread) {
+  std::atomic<std::uint64_t> &word = shares_[owner].word;
+  std::uint64_t seen = word.load(std::memory_order_acquire);
   for (;;) {
-    const auto chunk = static_cast<std::int32_t>(ticket & 0xffff);
-    const auto chunks = static_cast<std::int32_t>(ticket >> 16 & 0xffff);
-    if (chunk >= chunks) return;
+    const auto first = static_cast<std::int32_t>(seen & 0xffff), end = static_cast<std::int32_t>(seen >> 16 & 0xffff);
+    if (first >= end) return;
     const ChunkFunction function = function_.load(std::memory_order_relaxed);
     void *context = context_.load(std::memory_order_relaxed);
-    if (!ticket_.compare_exchange_weak(ticket, ticket + 1, std::memory_order_acq_rel, std::memory_order_acquire)) {
-      continue;
-    }
-    if (!is_interrupted()) function(context, chunk, thread);
-    ticket++;
+    const std::int32_t chunks = chunks_.load(std::memory_order_relaxed);
+    const std::uint64_t rest = owner == thread ? seen + 1 : seen - (std::uint64_t{1} << 16);
+    if (!word.compare_exchange_weak(seen, rest, std::memory_order_acq_rel, std::memory_order_acquire)) continue;
+    if (!is_interrupted()) function(context, owner == thread ? first : end - 1, thread);
     // With the last chunk counted the job is over, and its context with it.
     if (done_.fetch_add(1) + 1 == chunks && is_caller_asleep_.load()) {
       const std::lock_guard<std::mutex> lock(mutex_);
       work_done_.notify_one();
     }
+    seen = word.load(std::memory_order_acquire);
   }
 }
 
 void ThreadPool::work(std::int32_t thread) {
   std::uint64_t seen = 0;
-  const auto is_called = [&] { return job_of(ticket_.load()) != seen || is_stopping_.load(); };
+  const std::atomic<std::uint64_t> &word = shares_[thread].word;
+  const auto is_called = [&] { return job_of(word.load()) != seen || is_stopping_.load(); };
   for (;;) {
     if (!spin_until(helper_spin, is_called)) {
       std::unique_lock<std::mutex> lock(mutex_);
@@ -101,7 +110,7 @@ void ThreadPool::work(std::int32_t thread) {
       sleepers_.fetch_sub(1);
     }
     if (is_stopping_.load()) return;
-    seen = job_of(ticket_.load());
+    seen = job_of(word.load());
     claim_all(thread);
   }
 }

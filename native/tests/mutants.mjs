@@ -12,14 +12,8 @@ export const mutants = [
   {
     name: 'four rows multiply in another order than one',
     file: 'linear_quantized_tiles.h',
-    from: `blocks, products);
-      for (int r = 0; r < rows; ++r) totals[r] = totals[r] + (scale * splat(blocks[r]->scales[p])) * products[r];
-    }
-    const Vec8 minimum`,
-    to: `blocks, products);
-      for (int r = 0; r < rows; ++r) totals[r] = totals[r] + (rows == 4 ? scale * (splat(blocks[r]->scales[p]) * products[r]) : (scale * splat(blocks[r]->scales[p])) * products[r]);
-    }
-    const Vec8 minimum`,
+    from: '(scale * splat(blocks[r]->scales[p])) * products[r][half]',
+    to: '(rows == 4 ? scale * (splat(blocks[r]->scales[p]) * products[r][half]) : (scale * splat(blocks[r]->scales[p])) * products[r][half])',
     caughtBy: 'exactness',
   },
   {
@@ -40,8 +34,11 @@ export const mutants = [
     name: 'attention sums values by tiles, which begin where sharing ends',
     file: 'attention.h',
     edits: [
-      ['totals[i] = load(target + 8 * i);', 'totals[i] = splat(0.0f);'],
-      ['store(target + 8 * i, totals[i]);', 'store(target + 8 * i, load(target + 8 * i) + totals[i]);'],
+      ['totals[n][i] = load(target + n * padded + 8 * i);', 'totals[n][i] = splat(0.0f);'],
+      [
+        'store(target + n * padded + 8 * i, totals[n][i]);',
+        'store(target + n * padded + 8 * i, load(target + n * padded + 8 * i) + totals[n][i]);',
+      ],
     ],
     caughtBy: 'exactness',
   },
@@ -74,17 +71,17 @@ export const mutants = [
     caughtBy: 'exactness',
   },
   {
-    name: 'the high nibbles of 8-bit weights weigh half',
+    name: '8-bit weights lose their signs',
     file: 'linear_quantized_avx2.h',
-    from: 'widen_sums(high_sums[r], 16)',
-    to: 'widen_sums(high_sums[r], 8)',
+    from: '_mm256_sign_epi8(integers, vectors[half])',
+    to: 'integers',
     caughtBy: 'exactness',
   },
   {
-    name: 'the offset of 8-bit weights is one off',
-    file: 'quantize.h',
-    from: '-128 * static_cast',
-    to: '-127 * static_cast',
+    name: 'the second half of a panel takes the scales of the first',
+    file: 'linear_quantized_tiles.h',
+    from: 'load_half(scales + 8 * half)',
+    to: 'load_half(scales)',
     caughtBy: 'exactness',
   },
   {
@@ -139,16 +136,24 @@ export const mutants = [
   {
     name: 'rows of a panel are packed in another place than they are read',
     file: 'packing.cc',
-    from: 'plane + nibble_offset(output, i), &both',
-    to: 'plane + nibble_offset(output ^ 1, i), &both',
+    from: 'vectors + q4_byte(output, i), &both',
+    to: 'vectors + q4_byte(output ^ 1, i), &both',
     caughtBy: 'packing',
+  },
+  {
+    name: 'the offset of 8-bit weights is one off',
+    on: 'simde',
+    file: 'quantize.h',
+    from: '-128 * static_cast',
+    to: '-127 * static_cast',
+    caughtBy: 'exactness',
   },
   {
     name: 'VNNI products of high nibbles take the low integers',
     on: 'simde',
     file: 'linear_quantized_avx512.h',
-    from: '_mm256_srli_epi16(bytes, 4), low_mask), 2 * v + 1,',
-    to: '_mm256_srli_epi16(bytes, 4), low_mask), 2 * v,',
+    from: 'add_products<rows>(high, 2 * v + 1,',
+    to: 'add_products<rows>(high, 2 * v,',
     caughtBy: 'exactness',
   },
   {
@@ -182,11 +187,11 @@ export const mutants = [
     caughtBy: 'exactness',
   },
   {
-    name: 'bytes for NEON are joined the wrong way round',
+    name: 'the high nibbles of NEON vectors take the low integers',
     on: 'aarch64',
-    file: 'neon_weights.h',
-    from: 'vsriq_n_u8(high, low, 4)',
-    to: 'vsriq_n_u8(low, high, 4)',
+    file: 'linear_quantized_neon.h',
+    from: 'blocks[r]->integers + 8 * v + 4)',
+    to: 'blocks[r]->integers + 8 * v)',
     caughtBy: 'exactness',
   },
 ]

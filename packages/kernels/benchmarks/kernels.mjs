@@ -16,7 +16,7 @@ const { values: options } = parseArgs({
 const threads = Number(options.threads)
 const rounds = Number(options.rounds)
 const context = 256
-const rowCounts = [1, 4, 8, 16]
+const rowCounts = [1, 2, 3, 4, 5, 6, 8, 16]
 const prefillRows = 512
 
 const loadBefore = loadavg()
@@ -29,13 +29,20 @@ const model = await createLlamaProgram(device, shapes.smollm2, { context, maxRow
 // What JavaScript prepares is not the device's delay.
 const stepInputs = Object.fromEntries(rowCounts.map((rows) => [rows, model.inputs(context, rows)]))
 const prefillInputs = model.inputs(0, prefillRows, 1)
-await timeRun(model.inputs(0, context, 1))
+await model.program.run({ inputs: model.inputs(0, context, 1) })
+// What the machine itself does to a timer, before what the device does to it.
+const idleDelay = monitorEventLoopDelay({ resolution: 1 })
+idleDelay.enable()
+await new Promise((resolve) => setTimeout(resolve, 2000))
+idleDelay.disable()
 const delay = monitorEventLoopDelay({ resolution: 1 })
+let longestCallMs = 0
 delay.enable()
 const steps = await measureSteps()
 const prefillMs = []
 for (let round = 0; round < 3; round++) prefillMs.push(await timeRun(prefillInputs))
 delay.disable()
+const delays = { ...milliseconds(delay), longestCall: longestCallMs, idle: milliseconds(idleDelay) }
 const kernels = await measureKernels()
 readings.push(await device.measure())
 // The best reading is the machine's; a slower one was disturbed, and would flatter the share.
@@ -81,7 +88,7 @@ const report = {
     gmacs,
     shareOfPeak: gmacs / { Q4: peak.q4GMACs, Q8: peak.int8GMACs, F32: peak.fp32GMACs }[dtype],
   })),
-  eventLoopDelayMs: { p99: delay.percentile(99) / 1e6, max: delay.max / 1e6 },
+  eventLoopDelayMs: delays,
 }
 device.dispose()
 if (options.json) console.log(JSON.stringify(report, null, 2))
@@ -106,7 +113,9 @@ async function checkAgainstReference() {
 
 async function timeRun(inputs) {
   const startedAt = performance.now()
-  await model.program.run({ inputs })
+  const run = model.program.run({ inputs })
+  longestCallMs = Math.max(longestCallMs, performance.now() - startedAt)
+  await run
   return performance.now() - startedAt
 }
 
@@ -155,6 +164,10 @@ async function measureKernels() {
   return results
 }
 
+function milliseconds(histogram) {
+  return { p99: histogram.percentile(99) / 1e6, max: histogram.max / 1e6 }
+}
+
 function summary(times) {
   const sorted = [...times].sort((a, b) => a - b)
   return { min: sorted[0], median: sorted[sorted.length >> 1], max: sorted.at(-1) }
@@ -183,7 +196,9 @@ function print({ environment, stepMs, ratios, bandwidthShare, prefill, kernels, 
   console.log(`share of bandwidth ${digits(bandwidthShare.median)} (of minima ${digits(bandwidthShare.min)})`)
   console.log(`prefill of ${prefill.rows}: ${range(prefill.ms)} ms, ${digits(prefill.tokensPerSecond)} tokens/s`)
   console.log(
-    `event loop delay p99 ${digits(eventLoopDelayMs.p99)} ms, max ${digits(eventLoopDelayMs.max)} ms (timer of 1 ms)\n`,
+    `event loop delay p99 ${digits(eventLoopDelayMs.p99)} ms, max ${digits(eventLoopDelayMs.max)} ms, idle before: p99 ` +
+      `${digits(eventLoopDelayMs.idle.p99)} ms, max ${digits(eventLoopDelayMs.idle.max)} ms (timer of 1 ms); ` +
+      `longest call of run ${digits(eventLoopDelayMs.longestCall)} ms\n`,
   )
   for (const { dtype, shape, rows, gmacs, shareOfPeak, ms } of kernels) {
     console.log(
