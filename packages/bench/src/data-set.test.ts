@@ -118,6 +118,15 @@ describe('openDataSets', () => {
 })
 
 describe('availableDataSets', () => {
+  it('finds what a folder holds, answers excepted', async () => {
+    const directory = await mkdtemp(join(folder, 'own-'))
+    for (const name of ['sonnets.jsonl', 'gsm8k.jsonl', 'references-gsm8k.jsonl', 'README.md']) {
+      await writeFile(join(directory, name), '')
+    }
+    expect(await availableDataSets({ directory })).toEqual(['gsm8k', 'sonnets'])
+    await expect(availableDataSets({ directory: '/nowhere' })).rejects.toMatchObject({ code: 'HASS_ERR_DATA_SET' })
+  })
+
   it('takes stand-ins for what is missing, and only then', async () => {
     const packaged = await availableDataSets(bare)
     expect(packaged).toEqual(['mt-bench', 'humaneval', 'gsm8k', 'instructions-open', 'summarization-open'])

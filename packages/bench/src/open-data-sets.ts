@@ -1,4 +1,4 @@
-import { access } from 'node:fs/promises'
+import { access, readdir } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { basename, isAbsolute, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -39,15 +39,30 @@ export async function openDataSets(names: readonly string[], options: OpenDataSe
 }
 
 /**
- * The names of data sets that can be opened: of the papers' six those that are there, and a stand-in for each that is
- * missing and has one.
+ * The names of data sets that can be opened: of the papers' six those that are there, a stand-in for each that is
+ * missing and has one, and whatever else a folder of one's own holds (`references-*.jsonl`, answers, excepted).
+ *
+ * @throws DataSetError `HASS_ERR_DATA_SET` for a folder that cannot be read
  */
 export async function availableDataSets(options: OpenDataSetsOptions = {}): Promise<string[]> {
   const isThere = new Map<string, boolean>()
   for (const entry of catalogue) isThere.set(entry.name, (await locate(entry, options)) !== undefined)
-  return catalogue
+  const known = catalogue
     .filter(({ name, standsInFor }) => isThere.get(name) && !(standsInFor && isThere.get(standsInFor)))
     .map(({ name }) => name)
+  return [...known, ...(await othersIn(folderOf(options)))]
+}
+
+async function othersIn(folder: string | undefined): Promise<string[]> {
+  if (folder === undefined) return []
+  const files = await readdir(folder).catch((cause: Error) => {
+    throw new DataSetError(`The folder of data sets ${folder} cannot be read: ${cause.message}.`, { folder }, cause)
+  })
+  return files
+    .filter((file) => file.endsWith('.jsonl') && !file.startsWith('references-'))
+    .map((file) => basename(file, '.jsonl'))
+    .filter((name) => isPlain(name) && !catalogueEntry(name))
+    .sort()
 }
 
 /** Where fetched data sets are kept: `$XDG_CACHE_HOME/hass-engine/datasets`, else below `~/.cache`. */
