@@ -112,4 +112,21 @@ describe('Scheduler', () => {
     expect(results.map(({ tokens }) => tokens.length)).toEqual([20, 3, 3])
     expect(Math.max(...passes.map((pass) => pass.length))).toBeGreaterThan(1)
   })
+
+  it('tells policies the rate of drafting, which plain decoding does not change', async () => {
+    await create(256)
+    const rates: (number | undefined)[] = []
+    const tree = dynamicTree({ topK: 2, depth: 1, maxNodes: 3 })
+    const policy = {
+      ...tree,
+      start(cycle: Parameters<typeof tree.start>[0]) {
+        rates.push(cycle.rate)
+        return tree.start(cycle)
+      },
+    }
+    await engine.generateText(request([5], 6))
+    await engine.generateText({ ...request([5], 12), policy })
+    expect(rates[0]).toBeUndefined()
+    expect(rates.at(-1)).toBeGreaterThan(0)
+  })
 })

@@ -173,6 +173,8 @@ export class Scheduler {
         this.#fail(generation, error)
       }
     }
+    // What time is worth to whoever drafts is what drafting brings, not what plain decoding does beside it.
+    if (generations.every(({ policy }) => policy.maxNodes === 0)) return
     const rate = emitted / Math.max(performance.now() - startedAt, 1e-3)
     this.#rate = this.#rate === undefined ? rate : 0.9 * this.#rate + 0.1 * rate
   }
