@@ -18,7 +18,13 @@ export default defineConfig({
     include: isLong
       ? ['**/*.long.test.ts']
       : ['packages/*/src/**/*.test.ts', 'examples/*/src/**/*.test.ts', 'test/**/*.test.ts'],
-    exclude: [...configDefaults.exclude, ...(isLong ? [] : ['**/*.long.test.ts'])],
+    exclude: [
+      ...configDefaults.exclude,
+      ...(isLong ? [] : ['**/*.long.test.ts']),
+      // `npm run test:servers` starts what it needs.
+      // biome-ignore lint/suspicious/noUndeclaredEnvVars: no build depends on it
+      ...(process.env.HASS_TEST_SERVER ? [] : ['**/real-server.test.ts']),
+    ],
     testTimeout: isLong ? 1_800_000 : 60_000,
     coverage: {
       provider: 'v8',

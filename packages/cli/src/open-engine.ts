@@ -1,8 +1,23 @@
 import { basename } from 'node:path'
 import { type Engine, type EngineOptions, loadEngine } from '@hass-engine/engine'
 import { doctor } from '@hass-engine/kernels'
-import { engineOptions, type ModelFlags } from './options.js'
+import { UsageError } from './errors.js'
+import { type Generator, openServer } from './open-server.js'
+import { engineOptions, type ModelFlags, type ServerFlags } from './options.js'
 import type { Terminal } from './terminal.js'
+
+/** The engine or the server that the flags ask for. */
+export async function openGenerator(
+  flags: ModelFlags & ServerFlags,
+  terminal: Terminal,
+  signal?: AbortSignal,
+): Promise<Generator> {
+  if (flags.server !== undefined) return openServer(flags.server, flags, terminal)
+  if (flags.serverKind !== undefined || flags.serverModel !== undefined) {
+    throw new UsageError('--server-kind and --server-model say what --server is: it is missing.')
+  }
+  return openEngine(flags, terminal, signal)
+}
 
 /**
  * Loads the engine that the flags ask for; says so on a terminal, and warns where it will be slow.
@@ -26,6 +41,7 @@ export async function openEngine(
   }
 }
 
-export function modelName({ model }: ModelFlags): string {
+export function modelName({ model, server, serverModel }: ModelFlags & ServerFlags): string {
+  if (server !== undefined) return serverModel === undefined ? server : `${serverModel} at ${server}`
   return model === undefined ? 'SmolLM2-135M-Instruct' : basename(model)
 }

@@ -1,3 +1,4 @@
+import { type ServerKind, serverKinds } from '@hass-engine/client'
 import type { EngineGenerateOptions, EngineOptions } from '@hass-engine/engine'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 
@@ -8,6 +9,13 @@ export interface ModelFlags {
   readonly threads?: number
   readonly device?: 'auto' | 'cpu' | 'reference'
   readonly contextTokens?: number
+}
+
+/** Of `chat` and `generate`: which server answers instead of a model on this machine. */
+export interface ServerFlags {
+  readonly server?: string
+  readonly serverKind?: ServerKind
+  readonly serverModel?: string
 }
 
 /** Of `chat` and `generate`: how tokens are chosen, and when the text ends. */
@@ -33,6 +41,13 @@ export function addModelFlags(command: Command): Command {
     .option('-t, --threads <count>', 'threads of the kernels (default: the cores)', parseNumber)
     .addOption(new Option('--device <kind>', 'where to compute').choices(['auto', 'cpu', 'reference']))
     .option('--context-tokens <count>', 'longest text (default: the model’s, at most 4096)', parseNumber)
+}
+
+export function addServerFlags(command: Command): Command {
+  return command
+    .option('--server <url>', 'ask a server instead of a model on this machine; HASS_API_KEY is its key')
+    .addOption(new Option('--server-kind <kind>', 'what the server is (default: openai)').choices(serverKinds))
+    .option('--server-model <name>', 'which of the server’s models')
 }
 
 export function addSamplingFlags(command: Command): Command {
@@ -82,6 +97,12 @@ export function parseNumber(text: string): number {
   const value = Number(text)
   if (text.trim() === '' || Number.isNaN(value)) throw new InvalidArgumentError('Expected a number.')
   return value
+}
+
+/** @throws InvalidArgumentError of commander */
+export function parseCount(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('Expected a whole number.')
+  return Number(text)
 }
 
 /** @throws InvalidArgumentError of commander */

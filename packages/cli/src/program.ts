@@ -2,10 +2,12 @@ import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { addBench } from './commands/bench.js'
 import { addChat } from './commands/chat.js'
+import { addConvert } from './commands/convert.js'
 import { addDoctor } from './commands/doctor.js'
 import { addGenerate } from './commands/generate.js'
 import { addInspect } from './commands/inspect.js'
 import { addTrain } from './commands/train.js'
+import { addLaunch } from './commands/launch.js'
 import type { Outcome } from './outcome.js'
 import type { Terminal } from './terminal.js'
 
@@ -29,6 +31,8 @@ export function createProgram(terminal: Terminal, outcome: Outcome): Command {
   addChat(program, terminal, outcome)
   addGenerate(program, terminal)
   addInspect(program, terminal)
+  addConvert(program, terminal)
+  addLaunch(program, terminal, outcome)
   addDoctor(program, terminal)
   addBench(program, terminal, outcome)
   addTrain(program, terminal, outcome)

@@ -42,6 +42,7 @@ import { HassError, type HassErrorDetails } from '@hass-engine/core'
  * - `HASS_ERR_MODEL_ARCHITECTURE`: an architecture that is not known
  * - `HASS_ERR_MODEL_TENSORS`: tensors are missing, left over or of the wrong shape
  * - `HASS_ERR_DRAFT_MISMATCH`: a draft head does not fit its target
+ * - `HASS_ERR_EXPORT`: a draft head does not fit into the layout in which it is to be exported
  */
 export type WeightsErrorCode = `HASS_ERR_${
   | 'FILE_READ'
@@ -77,7 +78,8 @@ export type WeightsErrorCode = `HASS_ERR_${
   | 'MODEL_CONFIG'
   | 'MODEL_ARCHITECTURE'
   | 'MODEL_TENSORS'
-  | 'DRAFT_MISMATCH'}`
+  | 'DRAFT_MISMATCH'
+  | 'EXPORT'}`
 
 /** An error of this package; see `WeightsErrorCode` for what each code means. */
 export class WeightsError extends HassError {

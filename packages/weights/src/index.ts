@@ -8,6 +8,8 @@ export {
   type RopeScaling,
 } from './config/model-config.js'
 export { WeightsError, type WeightsErrorCode } from './errors.js'
+export { type ExportDraftHeadOptions, type ExportedDraftHead, exportDraftHead } from './export/export-draft-head.js'
+export { type ExportLayout, exportLayouts } from './export/export-layout.js'
 export { type Append, type FileSystem, type FileToWrite, writeAtomically } from './formats/atomic-write.js'
 export { type GgufFile, openGguf } from './formats/gguf/gguf.js'
 export type { GgufValue } from './formats/gguf/metadata.js'
@@ -21,6 +23,7 @@ export {
   writeShardedSafetensors,
 } from './formats/safetensors-writer.js'
 export { openShards } from './formats/shard-index.js'
+export { readTokenMap, writeTokenMap } from './formats/torch/token-map.js'
 export { openTorch, type TorchFile } from './formats/torch/torch-file.js'
 export { checkDraftHead } from './model/check-draft-head.js'
 export { attachFp8Scales } from './model/fp8-scales.js'

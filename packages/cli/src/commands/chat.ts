@@ -1,12 +1,20 @@
 import type { Command } from 'commander'
 import { ChatSession } from '../chat/chat-session.js'
 import { historyPath, readHistory } from '../chat/history.js'
-import { modelName, openEngine } from '../open-engine.js'
-import { addModelFlags, addSamplingFlags, generateOptions, type ModelFlags, type SamplingFlags } from '../options.js'
+import { modelName, openGenerator } from '../open-engine.js'
+import {
+  addModelFlags,
+  addSamplingFlags,
+  addServerFlags,
+  generateOptions,
+  type ModelFlags,
+  type SamplingFlags,
+  type ServerFlags,
+} from '../options.js'
 import type { Outcome } from '../outcome.js'
 import type { Terminal } from '../terminal.js'
 
-interface ChatFlags extends ModelFlags, SamplingFlags {
+interface ChatFlags extends ModelFlags, SamplingFlags, ServerFlags {
   readonly system?: string
   readonly history: boolean
 }
@@ -17,7 +25,7 @@ export function addChat(program: Command, terminal: Terminal, outcome: Outcome):
     .description('talk with the model; a pipe is answered line by line')
     .option('--system <text>', 'what the model is told before the conversation')
     .option('--no-history', 'neither read nor keep the lines that are typed')
-  addSamplingFlags(addModelFlags(command)).action(async (flags: ChatFlags) => {
+  addServerFlags(addSamplingFlags(addModelFlags(command))).action(async (flags: ChatFlags) => {
     outcome.status = await chat(flags, terminal)
   })
 }
@@ -31,7 +39,7 @@ async function chat(flags: ChatFlags, terminal: Terminal): Promise<number> {
     historyPath: keptIn,
     history: keptIn === undefined ? [] : await readHistory(keptIn),
     modelName: modelName(flags),
-    openEngine: (signal) => openEngine(flags, terminal, signal),
+    openEngine: (signal) => openGenerator(flags, terminal, signal),
     generation: generateOptions(flags),
     system: flags.system,
   })

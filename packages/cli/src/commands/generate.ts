@@ -5,18 +5,20 @@ import type { Command } from 'commander'
 import pc from 'picocolors'
 import { FileError, UsageError } from '../errors.js'
 import { statusLine, toJson } from '../format.js'
-import { openEngine } from '../open-engine.js'
+import { openGenerator } from '../open-engine.js'
 import {
   addModelFlags,
   addSamplingFlags,
+  addServerFlags,
   generateOptions,
   type ModelFlags,
   parseNumber,
   type SamplingFlags,
+  type ServerFlags,
 } from '../options.js'
 import { type Terminal, withoutControls, write } from '../terminal.js'
 
-interface GenerateFlags extends ModelFlags, SamplingFlags {
+interface GenerateFlags extends ModelFlags, SamplingFlags, ServerFlags {
   readonly prompt?: string
   readonly file?: string
   readonly system?: string
@@ -36,7 +38,7 @@ export function addGenerate(program: Command, terminal: Terminal): void {
     .option('--raw', 'continue the prompt as it stands, without the chat template')
     .option('--json', 'print one JSON object: text, tokens, usage, timings, speculation, seed')
     .option('--top-log-probs <count>', 'with --json: log-probabilities of tokens and so many others', parseNumber)
-  addSamplingFlags(addModelFlags(command)).action((prompt: string | undefined, flags: GenerateFlags) =>
+  addServerFlags(addSamplingFlags(addModelFlags(command))).action((prompt: string | undefined, flags: GenerateFlags) =>
     generate(prompt, flags, terminal),
   )
 }
@@ -58,7 +60,7 @@ async function generate(argument: string | undefined, flags: GenerateFlags, term
           ],
         }),
   }
-  await using engine = await openEngine(flags, terminal)
+  await using engine = await openGenerator(flags, terminal)
   const { output, errors } = terminal
   if (json) return write(output, toJson(await engine.generateText(options)))
   await using stream = engine.streamText(options)

@@ -116,7 +116,7 @@ function byteLengthOf({ shape, dtype, name }: WritableTensor): number {
   return byteExtent(shape, dtype, { file: 'the tensors to write', name }).byteLength
 }
 
-function safetensorsFile(
+export function safetensorsFile(
   path: string,
   tensors: readonly WritableTensor[],
   metadata: Readonly<Record<string, string>> = { format: 'pt' },
