@@ -82,17 +82,18 @@ class ServerClient implements Client {
   }
 
   streamText(options: GenerateOptions): GenerationStream {
-    const stream = createGenerationStream(async (signal, events) => {
+    const stream = createGenerationStream(async (left, events) => {
       const request = checkRequest(options)
       checkSupported(request, this.server)
       this.#running += 1
       this.#begun += 1
       try {
-        return await runGeneration(this.#partsOf(request), signal, events)
+        const signals = request.signal ? [request.signal, left] : [left]
+        return await runGeneration(this.#partsOf(request), signals, events)
       } finally {
         this.#running -= 1
       }
-    }, options?.signal)
+    })
     // Whoever reads the events need not read the result too.
     stream.result.catch(() => {})
     return stream
@@ -211,7 +212,7 @@ class ServerClient implements Client {
   }
 
   async #get(path: string, signal?: AbortSignal, accept: 'application/json' | 'text/plain' = 'application/json') {
-    using clock = new CallClock(this.#settings.timeouts.totalMs, signal)
+    using clock = new CallClock(this.#settings.timeouts.totalMs, signal ? [signal] : [])
     return await this.#http.sendForText({ method: 'GET', path, accept, clock })
   }
 }

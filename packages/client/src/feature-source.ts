@@ -102,9 +102,16 @@ export class FeatureReader {
       throw new UnsupportedOptionError('a reading of features', server, 'only SGLang returns hidden states')
     }
     // The answer comes at once, when the last token has been generated.
-    using clock = new CallClock(timeouts.totalMs, signal)
+    using clock = new CallClock(timeouts.totalMs, signal ? [signal] : [])
     const json = { input_ids: [...tokens], sampling_params: samplingParams, return_hidden_states: true }
-    const call = { method: 'POST', path: '/generate', json, accept: 'application/json', clock } as const
+    const call = {
+      method: 'POST',
+      path: '/generate',
+      json,
+      accept: 'application/json',
+      clock,
+      headersMs: Infinity,
+    } as const
     const answer = parseObject(await this.http.sendForText(call, limits.maxFeatureBytes), 'The answer')
     throwReportedError(answer)
     return answer

@@ -4,18 +4,16 @@ import { EventQueue } from './event-queue.js'
 /**
  * A generation that runs by itself, whether or not somebody reads it; leaving it ends it.
  *
- * @param run generates into `events` until `signal` aborts; rejects with what it failed with
+ * @param run generates into `events` until `left` aborts; rejects with what it failed with
  */
 export function createGenerationStream(
-  run: (signal: AbortSignal, events: EventQueue) => Promise<GenerationResult>,
-  callerSignal: AbortSignal | undefined,
+  run: (left: AbortSignal, events: EventQueue) => Promise<GenerationResult>,
 ): GenerationStream {
   const left = new AbortController()
   const events: EventQueue = new EventQueue(() => {
     left.abort(new DOMException('The stream was left before its end.', 'AbortError'))
   })
-  const signal = callerSignal ? AbortSignal.any([callerSignal, left.signal]) : left.signal
-  const result = run(signal, events)
+  const result = run(left.signal, events)
   const ended = result.then(
     (whole) => {
       events.push({ type: 'finish', result: whole })

@@ -25,17 +25,17 @@ export interface GenerationParts {
 /**
  * Generates, event by event.
  *
- * @param signal of the caller, or of a reader who leaves
+ * @param signals of the caller, and of a reader who leaves
  * @throws what a call throws; a `ClientError` has what had come by then in `partialText`
  */
 export async function runGeneration(
   parts: GenerationParts,
-  signal: AbortSignal,
+  signals: readonly AbortSignal[],
   events: EventQueue,
 ): Promise<GenerationResult> {
   const { settings, request, createCall, measure } = parts
   const { timeouts, limits } = settings
-  using clock = new CallClock(timeouts.totalMs, signal)
+  using clock = new CallClock(timeouts.totalMs, signals)
   clock.signal.throwIfAborted()
   const call = await createCall(request, clock)
   const measured = await measure?.(clock)

@@ -30,16 +30,20 @@ export async function readExcerpt(body: Body): Promise<string> {
 /**
  * A whole body as text.
  *
+ * @param pieceMs longest wait for its next piece
  * @throws ResponseSizeError, StreamTruncatedError, ResponseError; the reason of `clock`
  */
-export async function readText(body: Body, maxBytes: number, clock: CallClock): Promise<string> {
+export async function readText(body: Body, maxBytes: number, clock: CallClock, pieceMs: number): Promise<string> {
+  clock.enter('between-tokens', pieceMs)
   const chunks: Uint8Array[] = []
   let bytes = 0
   for await (const chunk of readChunks(body, clock)) {
+    clock.enter('between-tokens', pieceMs)
     bytes += chunk.byteLength
     if (bytes > maxBytes) throw new ResponseSizeError('The answer', 'maxBodyBytes', maxBytes)
     chunks.push(chunk)
   }
+  clock.leave()
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks))
   } catch (cause) {

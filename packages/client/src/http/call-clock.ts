@@ -9,17 +9,20 @@ export class CallClock implements Disposable {
   readonly #controller = new AbortController()
   readonly #endsAt: number
   readonly #total: NodeJS.Timeout | undefined
-  readonly #unlisten: () => void
+  readonly #unlisten: (() => void)[] = []
   #phase: NodeJS.Timeout | undefined
 
-  constructor(totalMs: number, callerSignal?: AbortSignal) {
+  /** @param signals of whoever may end the call; none is held longer than it takes */
+  constructor(totalMs: number, signals: readonly AbortSignal[] = []) {
     this.signal = this.#controller.signal
     this.#endsAt = performance.now() + totalMs
     this.#total = this.#timer('total', totalMs)
-    const listener = () => this.#controller.abort(callerSignal!.reason)
-    if (callerSignal?.aborted) listener()
-    else callerSignal?.addEventListener('abort', listener, { once: true })
-    this.#unlisten = () => callerSignal?.removeEventListener('abort', listener)
+    for (const signal of signals) {
+      const listener = () => this.#controller.abort(signal.reason)
+      if (signal.aborted) listener()
+      else signal.addEventListener('abort', listener, { once: true })
+      this.#unlisten.push(() => signal.removeEventListener('abort', listener))
+    }
   }
 
   /** Milliseconds that the call may still take. */
@@ -42,7 +45,7 @@ export class CallClock implements Disposable {
   [Symbol.dispose](): void {
     this.leave()
     clearTimeout(this.#total)
-    this.#unlisten()
+    for (const unlisten of this.#unlisten) unlisten()
   }
 
   #timer(phase: TimeoutPhase, ms: number): NodeJS.Timeout | undefined {

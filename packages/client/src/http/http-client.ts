@@ -16,6 +16,8 @@ export interface HttpCall {
   /** What the answer must be. */
   readonly accept: 'application/json' | 'text/event-stream' | 'text/plain'
   readonly clock: CallClock
+  /** Defaults to `timeouts.headersMs`. */
+  readonly headersMs?: number
 }
 
 /** An answer of success whose body is still to come. */
@@ -87,7 +89,7 @@ export class HttpClient {
   async sendForText(call: HttpCall, maxBytes = this.#settings.limits.maxBodyBytes): Promise<string> {
     const { body, release } = await this.send(call)
     try {
-      return await readText(body, maxBytes, call.clock)
+      return await readText(body, maxBytes, call.clock, this.#settings.timeouts.betweenTokensMs)
     } finally {
       release()
     }
@@ -108,7 +110,7 @@ export class HttpClient {
       },
       body: json,
     }
-    call.clock.enter('headers', timeouts.headersMs)
+    call.clock.enter('headers', call.headersMs ?? timeouts.headersMs)
     for (let redirects = 0; ; redirects++) {
       const response = await this.#request(hop, call.clock)
       const url = hop.url.origin + hop.url.pathname

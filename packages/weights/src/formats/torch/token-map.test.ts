@@ -43,22 +43,30 @@ describe('token maps', () => {
     expect(a!.equals(b!)).toBe(true)
   })
 
-  it.skipIf(!python)('are lists to torch.load with weights_only', async () => {
-    const path = join(folder, 'torch.pt')
-    const tokens = Array.from({ length: 32_768 }, (_, i) => (i * 48_271) % 128_256)
-    await writeTokenMap(path, tokens)
-    const program = `import torch, json; print(json.dumps(torch.load(${JSON.stringify(path)}, weights_only=True)))`
-    const { stdout, stderr } = spawnSync(python!, ['-c', program], { encoding: 'utf8', maxBuffer: 2 ** 24 })
-    expect(stdout, stderr).not.toBe('')
-    expect(JSON.parse(stdout)).toEqual(tokens)
-  })
+  it.skipIf(!python)(
+    'are lists to torch.load with weights_only',
+    async () => {
+      const path = join(folder, 'torch.pt')
+      const tokens = Array.from({ length: 32_768 }, (_, i) => (i * 48_271) % 128_256)
+      await writeTokenMap(path, tokens)
+      const program = `import torch, json; print(json.dumps(torch.load(${JSON.stringify(path)}, weights_only=True)))`
+      const { stdout, stderr } = spawnSync(python!, ['-c', program], { encoding: 'utf8', maxBuffer: 2 ** 24 })
+      expect(stdout, stderr).not.toBe('')
+      expect(JSON.parse(stdout)).toEqual(tokens)
+    },
+    300_000,
+  )
 
-  it.skipIf(!python)('of torch.save are read', async () => {
-    const path = join(folder, 'saved.pt')
-    const program = `import torch; torch.save([int(i) for i in range(70000, 0, -7)], ${JSON.stringify(path)})`
-    expect(spawnSync(python!, ['-c', program]).status).toBe(0)
-    expect([...(await readTokenMap(path))]).toEqual(Array.from({ length: 10_000 }, (_, i) => 70_000 - 7 * i))
-  })
+  it.skipIf(!python)(
+    'of torch.save are read',
+    async () => {
+      const path = join(folder, 'saved.pt')
+      const program = `import torch; torch.save([int(i) for i in range(70000, 0, -7)], ${JSON.stringify(path)})`
+      expect(spawnSync(python!, ['-c', program]).status).toBe(0)
+      expect([...(await readTokenMap(path))]).toEqual(Array.from({ length: 10_000 }, (_, i) => 70_000 - 7 * i))
+    },
+    300_000,
+  )
 
   it.each([[[]], [[-1]], [[1.5]], [[2 ** 31]], [[3, 3]]])('of %j are refused', async (tokens) => {
     await expectRefusal(writeTokenMap(join(folder, 'bad.pt'), tokens), 'HASS_ERR_INVALID_ARGUMENT')
