@@ -19,7 +19,7 @@ describe(`a real server of the kind ${server}`, () => {
     for (const { name: promise, run } of textGeneratorCases(() => client, request, {
       tellsTokens: server !== 'openai',
     })) {
-      it(`${name}: ${promise}`, () => run(), 120_000)
+      it(`${name}: ${promise}`, () => run(), 600_000)
     }
   }
 
@@ -33,10 +33,10 @@ describe(`a real server of the kind ${server}`, () => {
     const stop = text.trim().split(/\s+/)[1]!
     const cut = await client.generateText({ ...options, stop })
     expect(cut).toMatchObject({ text: text.slice(0, text.indexOf(stop)), finishReason: 'stop' })
-  }, 120_000)
+  }, 600_000)
 
   it('keeps what was said when its stream is left, and answers the next', async () => {
     for await (const event of client.streamText(requests.chat)) if (event.type === 'text-delta') break
     expect((await client.generateText(requests.chat)).text).toMatch(/\w/)
-  }, 120_000)
+  }, 600_000)
 })
