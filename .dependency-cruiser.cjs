@@ -25,6 +25,7 @@ const below = {
     'client',
     'report',
     'bench',
+    'smollm2-135m-instruct',
   ],
 }
 
