@@ -264,8 +264,8 @@ template <class Cache>
 inline void run_attention_units(const hass_cpu_attention_args &a, std::int64_t begin, std::int64_t end, void *scratch) {
   for (std::int64_t unit = begin; unit < end; ++unit) {
     const AttentionUnit work(a, unit % a.kv_heads, scratch);
-    const std::int64_t first = unit / a.kv_heads * attention_rows;
-    const std::int64_t last = first + attention_rows < a.rows ? first + attention_rows : a.rows;
+    const std::int64_t rows = attention_rows_of(a.rows), first = unit / a.kv_heads * rows;
+    const std::int64_t last = first + rows < a.rows ? first + rows : a.rows;
     for (std::int64_t r = first; r < last;) {
       std::int64_t next = r + 1;
       while (next < last && a.row_sequence[next] == a.row_sequence[r]) ++next;

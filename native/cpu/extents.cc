@@ -60,7 +60,7 @@ int64_t hass_cpu_units(hass_cpu_stage stage, const void *args) {
     case HASS_CPU_QKV_FINISH: return as<hass_cpu_qkv_finish_args>(args).rows;
     case HASS_CPU_TREE_ATTENTION: {
       const auto &a = as<hass_cpu_attention_args>(args);
-      return blocks_of(a.rows, attention_rows) * a.kv_heads;
+      return blocks_of(a.rows, attention_rows_of(a.rows)) * a.kv_heads;
     }
     case HASS_CPU_GATHER_ROWS:
     case HASS_CPU_SCATTER_ROWS: return as<hass_cpu_move_rows_args>(args).count;
