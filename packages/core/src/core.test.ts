@@ -76,7 +76,7 @@ describe('options', () => {
   it('checks numbers against their bounds and says what was expected', () => {
     expect(checkNumber(3, 'depth', { min: 1, max: 3, isInteger: true })).toBe(3)
     expect(checkNumber(0.5, 'topP', { above: 0, below: 1 })).toBe(0.5)
-    expect(() => checkNumber(0, 'topP', { above: 0 })).toThrow('topP is number 0, expected a number, above 0.')
+    expect(() => checkNumber(0, 'topP', { above: 0 })).toThrow('topP is 0, expected a number, above 0.')
     expect(() => checkNumber(1, 'topP', { below: 1 })).toThrow('below 1')
     expect(() => checkNumber(1.5, 'depth', { isInteger: true })).toThrow('an integer')
     expect(() => checkNumber(Number.NaN, 'temperature')).toThrow('NaN')

@@ -54,7 +54,6 @@ export function checkNumber(value: unknown, name: string, bounds: NumberBounds =
 }
 
 function describe(value: unknown): string {
-  return typeof value === 'string'
-    ? JSON.stringify(value.slice(0, 40))
-    : `${typeof value} ${String(value).slice(0, 40)}`
+  if (typeof value === 'string') return JSON.stringify(value.slice(0, 40))
+  return typeof value === 'number' ? String(value) : `${typeof value} ${String(value).slice(0, 40)}`
 }

@@ -21,7 +21,13 @@ const rounds = Number(values.rounds)
 const draftVocabSize = Number(values.vocabulary)
 const contextTokens = 192
 const rowCounts = [1, 2, 4, 8, 16, 32]
-const dtypes = ['file', 'Q8', 'Q4']
+/** Precisions of the head's own matrices, and of its lm_head: `target` is Q8 here. */
+const precisions = [
+  ['file', 'target'],
+  ['Q8', 'target'],
+  ['Q8', 'Q4'],
+  ['Q4', 'Q4'],
+]
 
 const loadBefore = loadavg()[0]
 const folder = await mkdtemp(join(tmpdir(), 'hass-draft-head-'))
@@ -30,9 +36,15 @@ const report = {}
 try {
   const target = await createTargetModel({ device, model: await openModel(modelPath), cacheTokens: 1024 })
   await writeRandomHead(target.config)
-  for (const weightDtype of dtypes) {
-    const head = await createDraftHead({ device, target, model: await openModel(folder), weightDtype })
-    report[weightDtype] = await measure(head, target)
+  for (const [weightDtype, lmHead] of precisions) {
+    const head = await createDraftHead({
+      device,
+      target,
+      model: await openModel(folder),
+      weightDtype,
+      ...(lmHead !== 'target' && { lmHeadDtype: lmHead }),
+    })
+    report[`${weightDtype}, lm_head ${lmHead}`] = await measure(head, target)
     head.dispose()
   }
   target.dispose()
@@ -80,8 +92,9 @@ async function measure(head, target) {
       busy.push(device.facts.busyMs - busyBefore)
       branch.dispose()
     }
-    levels[rows] = median(times)
-    native[rows] = median(busy)
+    // The first half warms up.
+    levels[rows] = median(times.slice(rounds >> 1))
+    native[rows] = median(busy.slice(rounds >> 1))
   }
   sequence.dispose()
   return { levels, native }
@@ -147,11 +160,11 @@ function print() {
     `${environment.cpu}, ${threads} threads, Node ${environment.node}, load average ${environment.loadAverage.map((load) => load.toFixed(2)).join(' to ')}`,
   )
   console.log(
-    `one layer over a draft vocabulary of ${draftVocabSize}, ${contextTokens} tokens of context; median of ${rounds}, ms (of them on the device)`,
+    `one layer over a draft vocabulary of ${draftVocabSize}, ${contextTokens} tokens of context; median of ${rounds >> 1}, ms (of them on the device)`,
   )
-  console.log(`rows  ${rowCounts.map((rows) => String(rows).padStart(20)).join('')}`)
+  console.log(`${'rows'.padEnd(24)}${rowCounts.map((rows) => String(rows).padStart(20)).join('')}`)
   for (const [dtype, { levels, native }] of Object.entries(report)) {
     const cells = rowCounts.map((rows) => `${number(levels[rows])} (${number(native[rows])})`.padStart(20))
-    console.log(`${dtype.padEnd(6)}${cells.join('')}`)
+    console.log(`${dtype.padEnd(24)}${cells.join('')}`)
   }
 }
