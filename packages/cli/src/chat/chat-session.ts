@@ -160,9 +160,15 @@ export class ChatSession {
 
   #banner({ canSpeculate, engine }: Conversation): string {
     const drafting = canSpeculate ? `trees by ${engine.policy.name}` : 'no draft head: plain decoding'
-    const { kind, facts } = engine.device
-    const place = `${kind === 'reference' ? 'slow reference' : kind} (${facts.isa}, ${facts.threads} threads)`
     const { bold, dim } = this.#colors
-    return `${bold(this.#options.modelName)} ${dim(`· ${place} · ${drafting} · /help lists the commands`)}`
+    const parts = [...placeOf(engine), drafting, '/help lists the commands']
+    return `${bold(this.#options.modelName)} ${dim(parts.map((part) => `· ${part}`).join(' '))}`
   }
+}
+
+/** What computes the answers, where it is this machine. */
+function placeOf({ device }: ChatEngine): string[] {
+  if (!device) return []
+  const { isa, threads } = device.facts
+  return [`${device.kind === 'reference' ? 'slow reference' : device.kind} (${isa}, ${threads} threads)`]
 }

@@ -24,7 +24,8 @@ export interface Answer {
 /** What a conversation needs of an engine. */
 export interface ChatEngine extends Pick<Engine, 'streamText'> {
   readonly policy: Pick<Engine['policy'], 'name'>
-  readonly device: Pick<Engine['device'], 'kind' | 'facts'>
+  /** Absent where another machine computes. */
+  readonly device?: Pick<Engine['device'], 'kind' | 'facts'>
   readonly tokenizer: Pick<Engine['tokenizer'], 'decode'>
 }
 
