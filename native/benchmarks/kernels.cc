@@ -69,6 +69,48 @@ void bench_linear(const hass_cpu_kernels &kernels, const char *name, std::int32_
   }
 }
 
+// b [inner, columns] row-major, or a product with a's transpose; times include neither packing of b.
+void bench_product(const hass_cpu_kernels &kernels, const char *name, std::int64_t rows, std::int64_t columns,
+                   std::int64_t inner, bool is_transposed) {
+  const std::vector<float> a = random_floats(rows * inner), b = random_floats(inner * columns);
+  std::vector<float> c(static_cast<std::size_t>(rows * columns));
+  const Memory panels = allocate(static_cast<std::size_t>((columns + 15) / 16 * 16 * inner) * sizeof(float));
+  const hass_cpu_panels_args pack = {inner, columns, columns, 1, b.data(), static_cast<float *>(panels.get())};
+  kernels.run[HASS_CPU_PANELS](&pack, 0, hass_cpu_units(HASS_CPU_PANELS, &pack), nullptr);
+  hass_cpu_product_args args = {};
+  args.rows = rows;
+  args.columns = args.c_stride = columns;
+  args.inner = inner;
+  args.a = a.data();
+  args.a_row_stride = is_transposed ? 1 : inner;
+  args.a_inner_stride = is_transposed ? rows : 1;
+  args.panels = pack.panels;
+  args.is_added = is_transposed;
+  args.c = c.data();
+  const Memory scratch = allocate(hass_cpu_scratch_bytes(HASS_CPU_PRODUCT, &args));
+  const std::int64_t units = hass_cpu_units(HASS_CPU_PRODUCT, &args);
+  const Times times = benchmark::time_of(15, [&] { kernels.run[HASS_CPU_PRODUCT](&args, 0, units, scratch.get()); });
+  const double macs = static_cast<double>(rows) * static_cast<double>(columns) * static_cast<double>(inner);
+  print_row(name, rows, times, macs, benchmark::fma_peak(), 0);
+}
+
+void bench_distillation(const hass_cpu_kernels &kernels, std::int64_t rows, std::int64_t columns, std::int64_t tokens) {
+  const std::vector<float> prediction = random_floats(rows * columns), target = random_floats(rows * columns);
+  const std::vector<float> probs(static_cast<std::size_t>(rows * tokens), 1.0f / static_cast<float>(tokens));
+  const std::vector<float> weights(static_cast<std::size_t>(rows), 1.0f), head = random_floats(columns * tokens);
+  std::vector<float> losses(static_cast<std::size_t>(rows * 4)), gradient(prediction.size());
+  const hass_cpu_distillation_args args = {rows,           columns,        tokens,       10,          1.0f,
+                                           0.1f,           1.0f,           prediction.data(), target.data(),
+                                           probs.data(),   head.data(),    head.data(),  weights.data(),
+                                           weights.data(), losses.data(),  gradient.data()};
+  const Memory scratch = allocate(hass_cpu_scratch_bytes(HASS_CPU_DISTILLATION, &args));
+  const std::int64_t units = hass_cpu_units(HASS_CPU_DISTILLATION, &args);
+  const Times times =
+      benchmark::time_of(9, [&] { kernels.run[HASS_CPU_DISTILLATION](&args, 0, units, scratch.get()); });
+  const double macs = 2.0 * static_cast<double>(rows) * static_cast<double>(columns) * static_cast<double>(tokens);
+  print_row("distillation over 8192", rows, times, macs, benchmark::fma_peak(), 0);
+}
+
 void bench_attention(const hass_cpu_kernels &kernels, std::int32_t dtype, std::int64_t rows, std::int64_t committed) {
   const std::int64_t heads = 9, kv_heads = 3, size = 64, slots = committed + rows, columns = kv_heads * size;
   const std::vector<float> q = random_floats(rows * heads * size), source = random_floats(slots * columns);
@@ -133,6 +175,13 @@ int main(int argc, char **argv) {
     bench_attention(kernels, dtype, 8, 256);
     bench_attention(kernels, dtype, 256, 0);
   }
+  bench_product(kernels, "product 1152 -> 576", 512, 576, 1152, false);
+  bench_product(kernels, "product 576 -> 1536", 512, 1536, 576, false);
+  bench_product(kernels, "product 1536 -> 576", 512, 576, 1536, false);
+  bench_product(kernels, "product 576 -> 8192", 512, 8192, 576, false);
+  bench_product(kernels, "gradient [1536, 576] of 512", 1536, 576, 512, true);
+  bench_product(kernels, "gradient [576, 1152] of 2000", 576, 1152, 2000, true);
+  bench_distillation(kernels, 192, 576, 8192);
   const std::int64_t rows = 16, width = 1536, vocabulary = 49152;
   const std::vector<float> x = random_floats(rows * vocabulary), weight = random_floats(width);
   std::vector<float> y(x.size());
