@@ -53,7 +53,7 @@ export function detailTable(summary: BenchmarkSummary): Table {
       'Looping %',
       'Same text',
     ],
-    rows: summary.cells.map((cell) => [
+    rows: byDataSet(summary).map((cell) => [
       String(cell.temperature),
       titleOf(summary, cell.dataSet),
       cell.subject,
@@ -69,6 +69,15 @@ export function detailTable(summary: BenchmarkSummary): Table {
       sameText(cell),
     ]),
   }
+}
+
+/** Cells that are compared stand below one another. */
+function byDataSet({ settings, cells }: BenchmarkSummary): SummaryCell[] {
+  return settings.temperatures.flatMap((temperature) =>
+    settings.dataSets.flatMap(({ name }) =>
+      cells.filter((cell) => cell.temperature === temperature && cell.dataSet === name),
+    ),
+  )
 }
 
 /** One line for each difference from the baseline's text, and for each failure. */

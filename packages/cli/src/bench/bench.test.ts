@@ -131,23 +131,41 @@ describe('hass bench', () => {
     expect(errors).toMatch(message)
   })
 
+  /** Lets the command run until it has kept two prompts, then sends a signal. */
+  async function stop(args: readonly string[], results: string, signal: 'SIGINT' | 'SIGKILL') {
+    const child = spawnHass(args, environment())
+    const errors = text(child.stderr)
+    child.stdout.resume()
+    const kept = async () => (await readFile(results, 'utf8').catch(() => '')).split('"type":"prompt"').length - 1
+    const closed = once(child, 'close') as Promise<[number | null]>
+    while (child.exitCode === null && (await kept()) < 2) await new Promise((resolve) => setTimeout(resolve, 20))
+    child.kill(signal)
+    const [code] = await closed
+    return { code, errors: await errors }
+  }
+
+  const environment = () => ({ HASS_DATASETS_DIR: folder, XDG_CACHE_HOME: folder })
+
+  it.skipIf(process.platform === 'win32')(
+    'ends at Ctrl-C, and says how to go on',
+    async () => {
+      const results = join(folder, 'interrupted.jsonl')
+      const args = ['bench', ...flags(), '--draft', 'ngram', '--results', results, '-n', '60']
+      const { code, errors } = await stop(args, results, 'SIGINT')
+      expect(code).toBe(130)
+      expect(errors).toMatch(/Interrupted\. The same command goes on with .*interrupted\.jsonl\.\n$/)
+    },
+    180_000,
+  )
+
   it.skipIf(process.platform === 'win32')(
     'survives kill -9: what was measured stays, the rest is measured',
     async () => {
       const results = join(folder, 'killed.jsonl')
       const args = ['bench', ...flags(), '--draft', 'ngram', '--results', results, '--json']
-      const environment = { HASS_DATASETS_DIR: folder, XDG_CACHE_HOME: folder }
-      const killed = spawnHass(args, environment)
-      killed.stdout.resume()
-      let prompts = 0
-      while (prompts < 2) {
-        await new Promise((resolve) => setTimeout(resolve, 20))
-        prompts = (await readFile(results, 'utf8').catch(() => '')).split('"type":"prompt"').length - 1
-      }
-      killed.kill('SIGKILL')
-      await once(killed, 'close')
+      expect((await stop(args, results, 'SIGKILL')).code).toBeNull()
       const before = await readFile(results, 'utf8')
-      const resumed = spawnHass(args, environment)
+      const resumed = spawnHass(args, environment())
       const [output, [code]] = await Promise.all([text(resumed.stdout), once(resumed, 'close')])
       expect(code).toBe(0)
       const summary = JSON.parse(output) as BenchmarkSummary
@@ -156,6 +174,7 @@ describe('hass bench', () => {
       expect(after.startsWith(before.slice(0, before.lastIndexOf('\n') + 1))).toBe(true)
       expect(after.split('"type":"prompt"').length - 1).toBe(2 * 2 * 4)
     },
+    180_000,
   )
 })
 

@@ -106,6 +106,11 @@ async function bench(flags: BenchFlags, terminal: Terminal, outcome: Outcome): P
     const measured = await runBenchmark(options)
     progress.stop()
     await print(measured, flags, terminal, outcome, 'hass bench --markdown')
+  } catch (error) {
+    if (!interruption.signal.aborted) throw error
+    progress.stop()
+    terminal.errors.write(`Interrupted.${results === undefined ? '' : ` The same command goes on with ${results}.`}\n`)
+    outcome.status = 130
   } finally {
     process.off('SIGINT', interrupt)
     progress.stop()
