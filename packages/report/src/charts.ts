@@ -70,6 +70,10 @@ export function lineChart(options: LineChartOptions): Html {
     Number.isFinite(x) && Number.isFinite(y) && (yScale === 'linear' || y > 0)
   const drawn = series.map(({ name, points }) => ({ name, points: bucketMeans(points.filter(isDrawable), maxPoints) }))
   if (drawn.every(({ points }) => points.length === 0)) return figure(options, [], undefined)
+  const xs = drawn.flatMap(({ points }) => points.map(([x]) => x))
+  const [left, right] = [Math.min(...xs), Math.max(...xs)]
+  // A label there would leave the chart: it stands on the other side of its line.
+  const isFarRight = (x: number) => x > left + 0.8 * (right - left)
   const plot = Plot.plot({
     ...frame(options),
     x: { label: options.xLabel ?? null },
@@ -86,14 +90,19 @@ export function lineChart(options: LineChartOptions): Html {
       ...(marks.length > 0
         ? [
             Plot.ruleX(marks, { x: 'x', strokeDasharray: '3,3', strokeOpacity: 0.5 }),
-            Plot.text(marks, {
-              x: 'x',
-              text: 'label',
-              frameAnchor: 'top',
-              dx: 4,
-              textAnchor: 'start',
-              fillOpacity: 0.7,
-            }),
+            ...(['start', 'end'] as const).map((textAnchor) =>
+              Plot.text(
+                marks.filter(({ x }) => isFarRight(x) === (textAnchor === 'end')),
+                {
+                  x: 'x',
+                  text: 'label',
+                  frameAnchor: 'top',
+                  dx: textAnchor === 'end' ? -4 : 4,
+                  textAnchor,
+                  fillOpacity: 0.7,
+                },
+              ),
+            ),
           ]
         : []),
       ...drawn.flatMap(({ name, points }, index) => [

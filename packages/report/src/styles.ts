@@ -32,6 +32,7 @@ figure svg { display: block; width: 100%; height: auto; font-family: inherit; }
 .legend { display: flex; flex-wrap: wrap; gap: 0.1rem 1rem; margin: 0 0 0.3rem; padding: 0; list-style: none; color: var(--quiet); font-size: 0.82rem; }
 .legend span { display: inline-block; width: 0.9rem; height: 0.2rem; margin-right: 0.4rem; border-radius: 1px; vertical-align: middle; }
 .table { overflow-x: auto; padding: 0.6rem 1rem; min-width: 0; }
+@media (min-width: 64rem) { .wide { grid-column: 1 / -1; } }
 table { border-collapse: collapse; width: 100%; font-size: 0.88rem; }
 th, td { padding: 0.3rem 0.75rem 0.3rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
 th { color: var(--quiet); font-weight: 500; white-space: nowrap; }

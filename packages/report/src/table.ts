@@ -8,13 +8,16 @@ export interface TableOptions {
   readonly rows: readonly (readonly Content[])[]
 }
 
+/** More than these take the page's whole width. */
+const manyColumns = 5
+
 /** @throws InvalidArgumentError for unknown options */
 export function table(options: TableOptions): Html {
   checkOptionKeys(options, ['title', 'columns', 'rows'], 'table')
   const { title, columns, rows } = options
   const isNumeric = columns.map((_, column) => rows.length > 0 && rows.every((row) => looksNumeric(row[column])))
   const classOf = (column: number) => (isNumeric[column] ? 'number' : 'text')
-  return html`<div class="table">${title === undefined ? undefined : html`<h3>${title}</h3>`}<table>
+  return html`<div class="${columns.length > manyColumns ? 'table wide' : 'table'}">${title === undefined ? undefined : html`<h3>${title}</h3>`}<table>
 <thead><tr>${columns.map((name, column) => html`<th class="${classOf(column)}">${name}</th>`)}</tr></thead>
 <tbody>
 ${rows.map((row) => html`<tr>${row.map((cell, column) => html`<td class="${classOf(column)}">${cell}</td>`)}</tr>\n`)}</tbody>

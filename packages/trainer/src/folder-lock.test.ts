@@ -33,6 +33,14 @@ describe('lockFolder', () => {
     expect(await readdir(folder)).toEqual([])
   })
 
+  it('takes over from a process whose number another one has by now', async () => {
+    // Begun at another time than the process of that number, this one.
+    const left = { pid: process.pid, host: hostname(), nonce: 'gone', startedAt: 'before 1' }
+    await writeFile(join(folder, 'lock'), JSON.stringify(left))
+    await (await lock()).release()
+    expect(await readdir(folder)).toEqual([])
+  })
+
   it('takes over an empty lock', async () => {
     await writeFile(join(folder, 'lock'), '')
     await (await lock()).release()

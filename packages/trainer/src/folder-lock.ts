@@ -7,6 +7,8 @@ import { join } from 'node:path'
 export interface LockHolder {
   readonly pid: number
   readonly host: string
+  /** When the process began, where the system tells it: a number of a process is given out again. */
+  readonly startedAt?: string
 }
 
 /** A folder that one process alone may write into. */
@@ -22,14 +24,16 @@ export interface FolderLock extends AsyncDisposable {
  */
 export async function lockFolder(folder: string, refuse: (holder: LockHolder) => Error): Promise<FolderLock> {
   const path = join(folder, 'lock')
-  const own = { pid: process.pid, host: hostname(), nonce: randomBytes(8).toString('hex') }
+  const startedAt = await startOf(process.pid)
+  const nonce = randomBytes(8).toString('hex')
+  const own = { pid: process.pid, host: hostname(), nonce, ...(startedAt !== undefined && { startedAt }) }
   const temporary = join(folder, `lock-${own.nonce}.tmp`)
   // A link appears with its contents: nobody reads half a lock.
   await writeFile(temporary, JSON.stringify(own), { flag: 'wx' })
   try {
     while (!(await tryLink(temporary, path))) {
       const holder = await readHolder(path)
-      if (holder && !isGone(holder)) throw refuse(holder)
+      if (holder && !(await isGone(holder))) throw refuse(holder)
       if (holder) await removeLock(path, holder, own.nonce)
     }
   } finally {
@@ -86,14 +90,27 @@ async function removeLock(path: string, expected: Lock, nonce: string): Promise<
   await rm(aside, { force: true })
 }
 
-function isGone({ pid, host }: LockHolder): boolean {
+async function isGone({ pid, host, startedAt }: LockHolder): Promise<boolean> {
   if (host !== hostname()) return false
   if (!Number.isInteger(pid)) return true
   try {
     process.kill(pid, 0)
-    return false
   } catch (error) {
     // EPERM: it is there, and another user's.
-    return (error as NodeJS.ErrnoException).code === 'ESRCH'
+    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return true
+  }
+  const found = await startOf(pid)
+  return startedAt !== undefined && found !== undefined && found !== startedAt
+}
+
+/** Which start of the system, and when after it; undefined where there is no /proc. */
+async function startOf(pid: number): Promise<string | undefined> {
+  try {
+    const boot = await readFile('/proc/sys/kernel/random/boot_id', 'latin1')
+    const stat = await readFile(`/proc/${pid}/stat`, 'latin1')
+    // The name, in parentheses, may hold spaces; the start is the twentieth field behind it.
+    return `${boot.trim()} ${stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]}`
+  } catch {
+    return undefined
   }
 }

@@ -36,6 +36,7 @@ export {
 } from './dataset/draft-vocabulary.js'
 export { type Split, splitOf } from './dataset/split.js'
 export { type AcceptanceCounts, sumAcceptance } from './evaluation/acceptance.js'
+export { compareAcceptance } from './evaluation/compare.js'
 export type { Estimate } from './evaluation/estimate.js'
 export {
   type EvaluateHeadOptions,

@@ -90,8 +90,11 @@ function readLines(lines: readonly LogLine[]): RunLines {
 
 function losses({ steps, phases }: RunLines): ReportSection {
   const marks = marksOf(phases)
-  const chart = (title: string, pick: (losses: StepEndEvent['losses'][number]) => number) =>
-    lineChart({ title, xLabel: 'step', series: byAlignmentStep(steps, pick), marks })
+  const chart = (
+    title: string,
+    pick: (losses: StepEndEvent['losses'][number]) => number,
+    yScale: 'linear' | 'log' = 'log',
+  ) => lineChart({ title, xLabel: 'step', yScale, series: byAlignmentStep(steps, pick), marks })
   return {
     heading: 'Losses',
     note: 'Means over the masked positions of a step’s batches, by alignment step: the first reads the target’s features, each further one what the one before predicted.',
@@ -103,7 +106,7 @@ function losses({ steps, phases }: RunLines): ReportSection {
             chart('feature: smooth L1', ({ feature }) => feature),
             chart('token: cross-entropy with the target', ({ token }) => token),
             chart('top-K: cross-entropy of the target’s likeliest', ({ topK }) => topK),
-            chart('accuracy: same likeliest token as the target', ({ accuracy }) => accuracy),
+            chart('accuracy: same likeliest token as the target', ({ accuracy }) => accuracy, 'linear'),
           ],
   }
 }

@@ -68,6 +68,9 @@ function checkPhase(plan: TrainingPlan, phase: TrainingPhase, where: string): vo
   checkNumber(phase.learningRate, `${where}.learningRate`, { min: 0, max: 1 })
   checkNumber(phase.warmupShare, `${where}.warmupShare`, { min: 0, max: 1 })
   checkNumber(phase.accumulation, `${where}.accumulation`, { min: 1, isInteger: true })
+  for (const loss of ['feature', 'token', 'topK'] as const) {
+    checkNumber(phase.weights?.[loss], `${where}.weights.${loss}`, { min: 0, below: Infinity })
+  }
   completeRecipe(headRecipeOf(plan, phase))
   if (!schedules.includes(phase.schedule)) {
     throw new InvalidArgumentError(
