@@ -113,6 +113,7 @@ export class Generation {
 
   #finishReason(): FinishReason {
     const { finishReason } = this.#known
+    if (finishReason !== undefined && this.#guard.isStopped) return 'stop'
     if (finishReason === 'stop' || finishReason === 'length') return finishReason
     if (finishReason === undefined) throw new StreamTruncatedError('it ended without a finish_reason')
     throw new ServerError(`The server ended the text for a reason of its own: ${finishReason.slice(0, 100)}.`, {

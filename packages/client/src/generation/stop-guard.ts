@@ -7,22 +7,26 @@ import { ResponseError } from '../errors.js'
 export class StopGuard {
   readonly #stops: readonly string[]
   #held = ''
+  #isStopped = false
 
   constructor(stops: readonly string[]) {
     this.#stops = stops
   }
 
-  /**
-   * @returns what can be given out by now
-   * @throws ResponseError for a whole stop text: the server does not obey `stop`
-   */
+  /** True once a whole stop text has come: `transformers serve` ends there, and leaves it in its text. */
+  get isStopped(): boolean {
+    return this.#isStopped
+  }
+
+  /** @returns what can be given out by now; nothing of a stop text, nor of what follows it */
   push(text: string): string {
+    if (this.#isStopped) return ''
     const all = this.#held + text
-    const ignored = this.#stops.find((stop) => all.includes(stop))
-    if (ignored !== undefined) {
-      throw new ResponseError(`The text has the stop text ${JSON.stringify(ignored)}: the server does not obey stop.`, {
-        stop: ignored,
-      })
+    const stopsAt = this.#stops.map((stop) => all.indexOf(stop)).filter((index) => index >= 0)
+    if (stopsAt.length > 0) {
+      this.#isStopped = true
+      this.#held = ''
+      return all.slice(0, Math.min(...stopsAt))
     }
     const keep = this.#stops.reduce((longest, stop) => Math.max(longest, overlap(all, stop)), 0)
     this.#held = all.slice(all.length - keep)
@@ -31,6 +35,7 @@ export class StopGuard {
 
   /** Takes back the last characters of what was pushed. @throws ResponseError if they have been given out */
   takeBack(length: number): void {
+    if (this.#isStopped) return
     if (length > this.#held.length) {
       throw new ResponseError(`The server took back ${length} characters of its text, which had been given out.`, {
         length,
