@@ -69,7 +69,7 @@ void bench_linear(const hass_cpu_kernels &kernels, const char *name, std::int32_
   }
 }
 
-// b [inner, columns] row-major, or a product with a's transpose; times include neither packing of b.
+// Or of a's transpose, on top of c, with b packed beforehand. Processor time.
 void bench_product(const hass_cpu_kernels &kernels, const char *name, std::int64_t rows, std::int64_t columns,
                    std::int64_t inner, bool is_transposed) {
   const std::vector<float> a = random_floats(rows * inner), b = random_floats(inner * columns);
@@ -89,7 +89,8 @@ void bench_product(const hass_cpu_kernels &kernels, const char *name, std::int64
   args.c = c.data();
   const Memory scratch = allocate(hass_cpu_scratch_bytes(HASS_CPU_PRODUCT, &args));
   const std::int64_t units = hass_cpu_units(HASS_CPU_PRODUCT, &args);
-  const Times times = benchmark::time_of(15, [&] { kernels.run[HASS_CPU_PRODUCT](&args, 0, units, scratch.get()); });
+  const Times times =
+      benchmark::processor_time_of(15, [&] { kernels.run[HASS_CPU_PRODUCT](&args, 0, units, scratch.get()); });
   const double macs = static_cast<double>(rows) * static_cast<double>(columns) * static_cast<double>(inner);
   print_row(name, rows, times, macs, benchmark::fma_peak(), 0);
 }
@@ -106,7 +107,7 @@ void bench_distillation(const hass_cpu_kernels &kernels, std::int64_t rows, std:
   const Memory scratch = allocate(hass_cpu_scratch_bytes(HASS_CPU_DISTILLATION, &args));
   const std::int64_t units = hass_cpu_units(HASS_CPU_DISTILLATION, &args);
   const Times times =
-      benchmark::time_of(9, [&] { kernels.run[HASS_CPU_DISTILLATION](&args, 0, units, scratch.get()); });
+      benchmark::processor_time_of(9, [&] { kernels.run[HASS_CPU_DISTILLATION](&args, 0, units, scratch.get()); });
   const double macs = 2.0 * static_cast<double>(rows) * static_cast<double>(columns) * static_cast<double>(tokens);
   print_row("distillation over 8192", rows, times, macs, benchmark::fma_peak(), 0);
 }

@@ -11,7 +11,7 @@ namespace {
 constexpr std::int32_t hidden = 64, heads = 4, groups = 2, head = 16, vocabulary = 96, positions = 64, slots = 32,
                        inner = 64, top = 5, qkv_width = (heads + 2 * groups) * head;
 // Dimensions of the program.
-enum { rows_dim, selected_dim, offsets_dim, context_dim, row_offsets_dim, ancestors_dim };
+enum { rows_dim, selected_dim, offsets_dim, context_dim, row_offsets_dim, ancestors_dim, both_dim };
 
 float noise(std::size_t index) {
   const auto mixed = static_cast<std::uint32_t>(index * 2654435761u + 12345u) >> 8;
@@ -79,7 +79,7 @@ hass_buffer *EveryOperation::weight(std::int32_t dtype, std::int32_t rows, std::
 
 void EveryOperation::build(bool keeps_everything) {
   ProgramWriter w;
-  w.dims = {max_rows, max_rows, 3, 16, max_rows + 1, max_rows * (max_rows + 1) / 2};
+  w.dims = {max_rows, max_rows, 3, 16, max_rows + 1, max_rows * (max_rows + 1) / 2, 2 * max_rows};
   const std::int32_t R = dim(rows_dim), L = dim(selected_dim);
   const auto input = [&](const char *name, std::int32_t dtype, std::initializer_list<std::int32_t> shape) {
     const std::int32_t tensor = w.tensor(HASS_INPUT, dtype, shape);
@@ -168,6 +168,57 @@ void EveryOperation::build(bool keeps_everything) {
   w.operation(HASS_OP_CACHE_WRITE, {extra, part, slot});
   w.operation(HASS_OP_CACHE_COPY, {extra, from, to});
 
+  // Training: a linear whose weight is a state, its gradients, an optimizer step.
+  const auto parameter = [&](std::initializer_list<std::int32_t> shape) {
+    std::size_t count = 1;
+    for (const std::int32_t extent : shape) count *= static_cast<std::size_t>(extent);
+    states_.push_back(floats(count, 0.2f));
+    return w.tensor(HASS_STATE, HASS_F32, shape, states_.back());
+  };
+  const auto zeros = [&](std::initializer_list<std::int32_t> shape) {
+    states_.push_back(plain(hidden * hidden * 4u));
+    return w.tensor(HASS_STATE, HASS_F32, shape, states_.back());
+  };
+  const std::int32_t trained = parameter({hidden, hidden}), gradient = parameter({hidden, hidden}),
+                     bias_sum = zeros({hidden}), norm_sum = zeros({hidden}), first = zeros({hidden, hidden}),
+                     second = zeros({hidden, hidden});
+  const std::int32_t lin = activation({R, hidden}), mm = activation({R, hidden}), dx = activation({R, hidden}),
+                     dgate = activation({R, hidden}), dup = output(HASS_F32, {R, hidden}), back = activation({R, hidden}),
+                     scattered = activation({R, hidden}), both = activation({dim(both_dim), hidden}),
+                     tail = output(HASS_F32, {L, hidden}), padded = output(HASS_F32, {R, 2 * hidden});
+  w.operation(HASS_OP_PLAIN_LINEAR, {lin, m, trained, vector(hidden), y});
+  w.operation(HASS_OP_MATMUL, {mm, lin, trained});
+  w.operation(HASS_OP_ADD_PRODUCT, {gradient, lin, mm});
+  w.operation(HASS_OP_ADD_COLUMN_SUMS, {bias_sum, mm});
+  w.operation(HASS_OP_RMS_NORM_GRADIENT, {dx, lin, norm, mm}, {eps});
+  w.operation(HASS_OP_RMS_NORM_WEIGHT_GRADIENT, {norm_sum, lin, mm}, {eps});
+  w.operation(HASS_OP_SILU_MUL_GRADIENT, {dgate, dup, lin, mm, dx});
+  w.operation(HASS_OP_ROPE_GRADIENT, {back, dup, at, table}, {head, 0});
+  w.operation(HASS_OP_SCATTER_ADD_ROWS, {scattered, chosen, selected});
+  w.operation(HASS_OP_CONCAT_ROWS, {both, back, scattered});
+  w.operation(HASS_OP_SLICE_ROWS, {tail, both}, {1});
+  w.operation(HASS_OP_PAD_COLUMNS, {padded, scattered}, {3});
+  const std::int32_t begins = input("begins", HASS_U32, {R}), ends = input("ends", HASS_U32, {R}),
+                     near = input("near", HASS_U32, {dim(ancestors_dim)}),
+                     row_weights = input("row_weights", HASS_F32, {R});
+  const std::int32_t seen = activation({R, hidden}), shift = activation({R, heads}), dq = output(HASS_F32, {R, hidden}),
+                     dkeys = output(HASS_F32, {R, groups * head}), dvalues = output(HASS_F32, {R, groups * head});
+  w.operation(HASS_OP_ALIGNED_ATTENTION, {seen, shift, back, part, part, begins, ends, ancestor_offsets, near},
+              {heads, groups, head, bits(0.25f)});
+  w.operation(HASS_OP_ALIGNED_ATTENTION_GRADIENT,
+              {dq, dkeys, dvalues, dx, seen, shift, back, part, part, begins, ends, ancestor_offsets, near},
+              {heads, groups, head, bits(0.25f)});
+  const std::int32_t probs = activation({R, vocabulary}), losses = output(HASS_F32, {R, 4}),
+                     slope = output(HASS_F32, {R, hidden}), facts_of = output(HASS_F32, {hidden, 3});
+  w.operation(HASS_OP_SOFTMAX, {probs, all_logits});
+  w.operation(HASS_OP_DISTILLATION,
+              {losses, slope, seen, y, probs, w.tensor(HASS_WEIGHT, HASS_F32, {vocabulary, hidden}, floats(vocabulary * hidden, 0.1f)),
+               row_weights, row_weights},
+              {top, bits(1.0f), bits(0.1f), bits(1.0f)});
+  w.operation(HASS_OP_GRADIENT_FACTS, {facts_of, gradient}, {bits(0.5f)});
+  w.operation(HASS_OP_ADAM_W, {trained, gradient, first, second, vector(3)},
+              {bits(0.9f), bits(0.95f), bits(1e-8f), bits(0.5f)});
+
   words = w.words();
   bindings = w.bindings;
   hass_status status = backend.create_program(device, words.data(), words.size(), bindings.data(), bindings.size(),
@@ -187,14 +238,20 @@ void EveryOperation::set(const char *input, const std::vector<std::uint32_t> &va
 
 void EveryOperation::prepare(std::int32_t rows) {
   // Two sequences: the second is the rows' own and has three committed slots.
-  dims_ = {rows, rows, 3, 5, rows + 1, rows * (rows + 1) / 2};
-  std::vector<std::uint32_t> tokens, at, slot, sequence, offsets{0}, ancestors, selected, temperature, seeds, from, to;
+  dims_ = {rows, rows, 3, 5, rows + 1, rows * (rows + 1) / 2, 2 * rows};
+  std::vector<std::uint32_t> tokens, at, slot, sequence, offsets{0}, ancestors, selected, temperature, seeds, from, to, begins, ends, near, row_weights;
   for (std::uint32_t row = 0; row < static_cast<std::uint32_t>(rows); row++) {
     tokens.push_back(row * 7 % vocabulary);
     at.push_back(3 + row);
     slot.push_back(10 + row * 2);
     sequence.push_back(1);
-    for (std::uint32_t i = 0; i <= row; i++) ancestors.push_back(10 + i * 2);
+    for (std::uint32_t i = 0; i <= row; i++) {
+      ancestors.push_back(10 + i * 2);
+      near.push_back(i);
+    }
+    begins.push_back(row / 2);
+    ends.push_back(row);
+    row_weights.push_back(0x3f000000u);  // 0.5
     offsets.push_back(static_cast<std::uint32_t>(ancestors.size()));
     selected.push_back(static_cast<std::uint32_t>(rows) - 1 - row);
     // The words of 1.25 and of 0.
@@ -216,6 +273,10 @@ void EveryOperation::prepare(std::int32_t rows) {
   set("seeds", seeds);
   set("from", from);
   set("to", to);
+  set("begins", begins);
+  set("ends", ends);
+  set("near", near);
+  set("row_weights", row_weights);
 }
 
 hass_status EveryOperation::run(std::int32_t rows, const std::int32_t *cancelled) {

@@ -263,7 +263,6 @@ void test_malformed_programs(bool is_long) {
 void test_inputs(bool) {
   const auto model = make("auto", 2);
   CHECK(model->run(4) == HASS_STATUS_OK);
-  const std::string before = model->outputs();
   const struct {
     const char *input;
     std::size_t index;
@@ -273,30 +272,35 @@ void test_inputs(bool) {
       {"slots", 2, 10},            {"row_sequence", 0, 2},        {"sequence_offsets", 1, 6}, {"sequence_offsets", 2, 1},
       {"sequence_offsets", 2, 17}, {"context_slots", 4, 32},      {"ancestor_offsets", 1, 9}, {"ancestor_offsets", 4, 11},
       {"ancestor_slots", 9, 32},   {"ancestor_slots", 0, 1u << 31}, {"selected", 0, 4},       {"from", 1, 32},
-      {"to", 3, 32},               {"to", 0, 1},
+      {"to", 3, 32},               {"to", 0, 1},                {"ends", 1, 5},             {"begins", 3, 4},
+      {"begins", 0, UINT32_MAX},   {"near", 9, 4},
   };
   for (const auto &it : wrong) {
     model->error = {};
     CHECK(model->run_with(4, it.input, it.index, it.value) == HASS_STATUS_INVALID_INPUT);
     CHECK(model->error.value >= 0 && model->error.tensor >= 0 && model->error.op >= 0);
   }
-  // None of them has touched the state: a run gives what it gave.
+  // None of them has touched the state: the next run gives what it gives where nothing was refused.
+  const auto untouched = make("auto", 2);
+  for (int run = 0; run < 2; run++) CHECK(untouched->run(4) == HASS_STATUS_OK);
   CHECK(model->run(4) == HASS_STATUS_OK);
-  CHECK(model->outputs() == before);
+  CHECK(model->outputs() == untouched->outputs());
 
   hass_error error;
-  std::vector<std::int32_t> dims{4, 4, 3, 5, 4, 10};
+  std::vector<std::int32_t> dims{4, 4, 3, 5, 4, 10, 8};
   alignas(64) static unsigned char parameters[1 << 16];
-  CHECK(model->backend.run(model->program, dims.data(), 6, parameters, nullptr, &error) == HASS_STATUS_INVALID_INPUT);
-  dims = {4, 4, 0, 5, 5, 10};
-  CHECK(model->backend.run(model->program, dims.data(), 6, parameters, nullptr, &error) == HASS_STATUS_INVALID_INPUT);
-  dims = {7, 4, 3, 5, 8, 10};
-  CHECK(model->backend.run(model->program, dims.data(), 6, parameters, nullptr, &error) ==
+  CHECK(model->backend.run(model->program, dims.data(), 7, parameters, nullptr, &error) == HASS_STATUS_INVALID_INPUT);
+  dims = {4, 4, 0, 5, 5, 10, 8};
+  CHECK(model->backend.run(model->program, dims.data(), 7, parameters, nullptr, &error) == HASS_STATUS_INVALID_INPUT);
+  dims = {4, 4, 3, 5, 5, 10, 7};
+  CHECK(model->backend.run(model->program, dims.data(), 7, parameters, nullptr, &error) == HASS_STATUS_INVALID_INPUT);
+  dims = {7, 4, 3, 5, 8, 10, 8};
+  CHECK(model->backend.run(model->program, dims.data(), 7, parameters, nullptr, &error) ==
         HASS_STATUS_INVALID_ARGUMENT);
-  dims = {-1, 4, 3, 5, 5, 10};
-  CHECK(model->backend.run(model->program, dims.data(), 6, parameters, nullptr, &error) ==
+  dims = {-1, 4, 3, 5, 5, 10, 8};
+  CHECK(model->backend.run(model->program, dims.data(), 7, parameters, nullptr, &error) ==
         HASS_STATUS_INVALID_ARGUMENT);
-  CHECK(model->backend.run(model->program, dims.data(), 5, parameters, nullptr, &error) ==
+  CHECK(model->backend.run(model->program, dims.data(), 6, parameters, nullptr, &error) ==
         HASS_STATUS_INVALID_ARGUMENT);
 }
 
