@@ -5,9 +5,6 @@ import { float, reads, updates, writes } from './signature.js'
 
 const state = { dtypes: ['F32'] } as const
 
-/** Columns of `facts`. */
-export const gradientFactNames = ['squares', 'clipped', 'nonFinite'] as const
-
 /** Of each row of a gradient: the sum of its squares, how many elements pass `clip` in size, how many are no numbers. */
 export const gradientFacts: Operation = {
   name: 'gradientFacts',
