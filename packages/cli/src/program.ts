@@ -3,7 +3,9 @@ import { Command } from 'commander'
 import { addBench } from './commands/bench.js'
 import { addChat } from './commands/chat.js'
 import { addConvert } from './commands/convert.js'
+import { addCorpus } from './commands/corpus.js'
 import { addDoctor } from './commands/doctor.js'
+import { addEval } from './commands/eval.js'
 import { addGenerate } from './commands/generate.js'
 import { addInspect } from './commands/inspect.js'
 import { addLaunch } from './commands/launch.js'
@@ -36,6 +38,8 @@ export function createProgram(terminal: Terminal, outcome: Outcome): Command {
   addDoctor(program, terminal)
   addBench(program, terminal, outcome)
   addTrain(program, terminal, outcome)
+  addCorpus(program, terminal, outcome)
+  addEval(program, terminal)
   return program
 }
 

@@ -1,6 +1,7 @@
 export { type FoundCheckpoint, findCheckpoint, type LoadedCheckpoint } from './checkpoint/load-checkpoint.js'
 export type { CheckpointManifest, RunHistory, RunIdentity, RunPosition } from './checkpoint/manifest.js'
 export * from './corpus/corpus-events.js'
+export { type CorpusRecipe, corpusRecipes } from './corpus/corpus-recipes.js'
 export type { CorpusSettings } from './corpus/corpus-settings.js'
 export { type CorpusWriter, type CorpusWriterOptions, openCorpusWriter } from './corpus/corpus-writer.js'
 export { type CreateCorpusOptions, createCorpus } from './corpus/create-corpus.js'
@@ -10,6 +11,7 @@ export type { FeatureSource, ResponseRequest, SourcedResponse } from './corpus/f
 export { createLocalFeatureSource, type LocalFeatureSourceOptions } from './corpus/local-feature-source.js'
 export type { CorpusFile, CorpusManifest, FeatureStorage, ShardEntry } from './corpus/manifest.js'
 export { type Corpus, type OpenCorpusOptions, openCorpus } from './corpus/open-corpus.js'
+export { findPromptFiles, type PromptFile } from './corpus/prompt-files.js'
 export {
   type CorpusPrompt,
   drawPrompt,

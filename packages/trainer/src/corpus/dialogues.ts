@@ -28,9 +28,10 @@ const shareGptRoles: ReadonlyMap<unknown, string> = new Map([
  * `{ "conversations": [{ "from", "value" }, …] }`, one a line or as one JSON array, with or without an `id`.
  * Those in which the assistant says nothing are left out; ShareGPT's that begin with the assistant lose that beginning.
  *
+ * @param domain Defaults to the file's name
  * @throws CorpusError `HASS_ERR_PROMPTS`, naming file and place
  */
-export async function readDialogues(path: string, domain: string): Promise<CorpusDialogue[]> {
+export async function readDialogues(path: string, domain = nameOf(path)): Promise<CorpusDialogue[]> {
   const entries = (await isArray(path)) ? await readArray(path) : await readJsonLines(path)
   return entries.flatMap(({ value, where }, index) => {
     const { id, messages, conversations } = (value ?? {}) as Record<string, unknown>
@@ -66,6 +67,10 @@ function readShareGpt(conversations: unknown): ChatMessage[] | undefined {
   }
   const first = messages.findIndex(({ role }) => role !== 'assistant')
   return first === -1 ? [] : messages.slice(first)
+}
+
+function nameOf(path: string): string {
+  return basename(path).replace(/\.jsonl?$/, '')
 }
 
 async function isArray(path: string): Promise<boolean> {

@@ -1,0 +1,109 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { chain } from '@hass-engine/draft-tree'
+import { createDraftHead } from '@hass-engine/models'
+import type { OpenedModel } from '@hass-engine/weights'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createLocalFeatureSource } from '../corpus/local-feature-source.js'
+import { type Corpus, openCorpus } from '../corpus/open-corpus.js'
+import { createDataset, type Dataset } from '../dataset/dataset.js'
+import { sumAcceptance } from '../evaluation/acceptance.js'
+import { replayResponses } from '../evaluation/replay.js'
+import { createHeadModel } from '../export/head-model.js'
+import type { HeadParameters } from '../export/head-parameters.js'
+import { useDevice } from '../testing/devices.js'
+import { createTinyTarget, runCorpus, type TinyTarget, tinyPrompts } from '../testing/tiny-target.js'
+import { createWarmStart } from './warm-start.js'
+
+describe('createWarmStart', () => {
+  const device = useDevice('cpu')
+  let folder: string
+  let tiny: TinyTarget
+  let corpus: Corpus
+  let dataset: Dataset
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'hass-warm-'))
+    tiny = await createTinyTarget(device())
+    const source = createLocalFeatureSource({ target: tiny.target, identity: tiny.identity })
+    const shared = { folder, source, tokenizer: tiny.tokenizer, maxTokens: 60, maxTurns: 1, endTokens: [] }
+    await runCorpus({ ...shared, texts: tinyPrompts(40), temperatures: [{ temperature: 1, share: 1 }] })
+    corpus = await openCorpus(folder)
+    dataset = createDataset({ corpus, seed: 1, noise: 0, heldOutShare: 0.2 })
+  })
+  afterAll(() => rm(folder, { recursive: true, force: true }))
+
+  it('takes the last layer, silences it, and predicts the next feature better than any constant', async () => {
+    const { parameters, rows } = await createWarmStart({ device: device(), target: tiny.model, dataset })
+    expect(rows).toBeGreaterThan(1000)
+    const last = `layers.${tiny.model.config.layers - 1}`
+    for (const name of ['self_attn.q_proj', 'self_attn.k_proj', 'self_attn.v_proj', 'mlp.gate_proj', 'mlp.up_proj']) {
+      const of = await tiny.model.tensors.get(`${last}.${name}.weight`)!.readFloat32()
+      expect(parameters.get(`layers.0.${name}.weight`)).toEqual(of)
+    }
+    for (const name of ['self_attn.o_proj', 'mlp.down_proj']) {
+      expect(parameters.get(`layers.0.${name}.weight`)!.every((value) => value === 0)).toBe(true)
+    }
+    // On prompts that the regression has not seen.
+    const heldOut = createDataset({ corpus, seed: 1, noise: 0, heldOutShare: 0.2, split: 'held-out' })
+    const { error, variance } = await errorOf(heldOut, tiny.model, parameters)
+    expect(error).toBeLessThan(0.7 * variance)
+  })
+
+  it('is accepted more often than weights of noise', async () => {
+    const { parameters } = await createWarmStart({ device: device(), target: tiny.model, dataset, rows: 800 })
+    const rates = []
+    for (const some of [parameters, new Map([...parameters].map(([name, values]) => [name, scrambled(values)]))]) {
+      const model = createHeadModel({ target: tiny.model, parameters: some })
+      await using draft = await createDraftHead({ device: device(), target: tiny.target, model })
+      const options = { corpus, sequences: dataset.corpusSequences, draft, coupled: true }
+      const { accepted, drafted } = sumAcceptance(await replayResponses({ ...options, policy: chain({ depth: 1 }) }))
+      rates.push(accepted / drafted)
+    }
+    expect(rates[0]).toBeGreaterThan(rates[1]! + 0.02)
+  })
+
+  it('takes as many rows as it is told, and no target without such a layer', async () => {
+    const { rows } = await createWarmStart({ device: device(), target: tiny.model, dataset, rows: 100 })
+    expect(rows).toBe(100)
+    const tensors = new Map([...tiny.model.tensors].filter(([name]) => !name.endsWith('gate_proj.weight')))
+    const experts = { ...tiny.model, tensors }
+    const start = createWarmStart({ device: device(), target: experts, dataset, rows: 100 })
+    await expect(start).rejects.toThrow(/has no tensor layers\.\d+\.mlp\.gate_proj\.weight/)
+  })
+})
+
+/** Mean squares of `fc`'s error over rows that count, and of the features around their mean. */
+async function errorOf(dataset: Dataset, target: OpenedModel, parameters: HeadParameters) {
+  const size = target.config.hiddenSize
+  const embeddings = await target.tensors.get('embed_tokens.weight')!.readFloat32()
+  const fc = parameters.get('fc.weight')!
+  let [error, square, count] = [0, 0, 0]
+  const mean = new Float64Array(size)
+  for (let batch = 0; batch < dataset.numBatches(0); batch++) {
+    const { tokens, features, lossMask } = await dataset.readBatch({ epoch: 0, batch })
+    for (const row of lossMask.keys()) {
+      if (!lossMask[row]) continue
+      count++
+      const token = tokens[row]!
+      const x = [
+        ...embeddings.subarray(token * size, (token + 1) * size),
+        ...features.subarray(row * size, (row + 1) * size),
+      ]
+      for (let o = 0; o < size; o++) {
+        const next = features[(row + 1) * size + o]!
+        let predicted = 0
+        for (const [i, value] of x.entries()) predicted += fc[o * 2 * size + i]! * value
+        error += (predicted - next) ** 2
+        square += next ** 2
+        mean[o]! += next
+      }
+    }
+  }
+  return { error: error / count, variance: square / count - mean.reduce((sum, m) => sum + (m / count) ** 2, 0) }
+}
+
+/** The same values in another order. */
+function scrambled(values: Float32Array): Float32Array {
+  return values.map((_, i) => values[(i * 7919 + 13) % values.length]!)
+}
