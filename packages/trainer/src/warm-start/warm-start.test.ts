@@ -55,7 +55,7 @@ describe('createWarmStart', () => {
     const rates = []
     for (const some of [parameters, new Map([...parameters].map(([name, values]) => [name, scrambled(values)]))]) {
       const model = createHeadModel({ target: tiny.model, parameters: some })
-      await using draft = await createDraftHead({ device: device(), target: tiny.target, model })
+      await using draft = await createDraftHead({ device: device(), target: tiny.target, model, cacheTokens: 4096 })
       const options = { corpus, sequences: dataset.corpusSequences, draft, coupled: true }
       const { accepted, drafted } = sumAcceptance(await replayResponses({ ...options, policy: chain({ depth: 1 }) }))
       rates.push(accepted / drafted)
