@@ -2,13 +2,26 @@
 //   --only golden    the suites over the oracle data alone (HASS_GOLDEN_DIR points them elsewhere)
 //   --only laws      speculative against plain decoding, bit for bit, and what breaks it
 //   --only long      what is too slow for every day
+//   --only cuda-emulated   every suite of devices on CUDA's kernels, run block by block on the CPU
+//   --only gpu       the same suites on a GPU; without a device it says so and ends with status 3
 //   --only checks    format, types, unused code, imports, package contents, READMEs, examples
 import { mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { bootstrap, root, run, say } from './bootstrap.mjs'
 import { workspaceChecks } from './checks.mjs'
 
-const scopes = { all: undefined, golden: ['golden'], laws: ['test/laws'], long: [], checks: undefined }
+const deviceSuites = ['packages/kernels/', 'packages/models/', 'test/traces']
+const scopes = {
+  all: undefined,
+  golden: ['golden'],
+  laws: ['test/laws'],
+  long: [],
+  checks: undefined,
+  'cuda-emulated': deviceSuites,
+  gpu: deviceSuites,
+}
+/** Kinds of devices by scope; the tests of others are left out. */
+const kinds = { 'cuda-emulated': 'cuda-emulated', gpu: 'cuda' }
 const only = process.argv.includes('--only') ? process.argv[process.argv.indexOf('--only') + 1] : 'all'
 if (!(only in scopes)) {
   console.error(`--only ${only} is unknown; it may be ${Object.keys(scopes).join(', ')}.`)
@@ -19,6 +32,7 @@ const totals = { passed: 0, failed: 0 }
 
 try {
   bootstrap()
+  if (only === 'gpu') await requireGpu()
   if (only === 'all' || only === 'checks') runChecks()
   if (only !== 'checks') runTests(scopes[only] ?? [])
 } catch (error) {
@@ -41,6 +55,18 @@ function runChecks() {
   }
 }
 
+/** Ends the process with status 3 where no GPU can be used: nothing was tested, and nothing has failed. */
+async function requireGpu() {
+  const { openDevice } = await import(join(root, 'packages/kernels/dist/index.js'))
+  try {
+    await using device = openDevice({ kind: 'cuda' })
+    console.log(`Testing on ${device.facts.isa}.`)
+  } catch (error) {
+    console.log(`Nothing was tested: ${error.message}`)
+    process.exit(3)
+  }
+}
+
 function runTests(filters) {
   say('Running the tests')
   const folder = join(root, '.cache')
@@ -48,7 +74,12 @@ function runTests(filters) {
   mkdirSync(folder, { recursive: true })
   rmSync(report, { force: true })
   const args = ['run', ...filters, '--reporter=dot', '--reporter=json', `--outputFile.json=${report}`]
-  const { ok } = run('vitest', args, { env: only === 'long' ? { HASS_LONG_TESTS: '1' } : {} })
+  const kind = kinds[only]
+  // Emulated, the longest tests take minutes.
+  if (kind) args.push('--testNamePattern', `\\b${kind}\\b`, '--testTimeout=600000')
+  const { ok } = run('vitest', args, {
+    env: { ...(only === 'long' && { HASS_LONG_TESTS: '1' }), ...(kind && { HASS_TEST_DEVICES: kind }) },
+  })
   const { numPassedTests, numFailedTests, numTotalTests, numFailedTestSuites } = JSON.parse(
     readFileSync(report, 'utf8'),
   )
@@ -60,6 +91,7 @@ function runTests(filters) {
     isBroken ? Math.max(numFailedTestSuites, 1) : 0,
     numTotalTests === 0 ? 1 : 0,
   )
+  if (kind && numPassedTests === 0) totals.failed += 1
   const skipped = numTotalTests - numPassedTests - numFailedTests
   if (skipped > 0) console.log(`${skipped} tests were skipped and count as neither.`)
 }

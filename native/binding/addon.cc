@@ -2,6 +2,7 @@
 #include <cstring>
 #include <memory>
 
+#include "backend_library.h"
 #include "jobs.h"
 #include "processor.h"
 
@@ -44,7 +45,9 @@ napi_value processor_facts(napi_env env, const Arguments &) {
 napi_value create_device(napi_env env, const Arguments &arguments) {
   const Arguments::Text isa = arguments.text(0, "isa");
   const auto threads = static_cast<std::int32_t>(arguments.integer(1, "threads", 1, HASS_MAX_THREADS));
-  return number_value(env, Environment::of(env).add(Ref<Object>(new Device(isa.characters, threads))));
+  const Arguments::Path library = arguments.path(2, "library");
+  const hass_backend &backend = library.characters[0] == 0 ? cpu() : *load_backend(library.characters);
+  return number_value(env, Environment::of(env).add(Ref<Object>(new Device(backend, isa.characters, threads))));
 }
 
 napi_value device_facts(napi_env env, const Arguments &arguments) {
@@ -71,14 +74,14 @@ template <typename Create> napi_value add_buffer(napi_env env, double device_han
   Environment &environment = Environment::of(env);
   Ref<Buffer> buffer(new Buffer(Ref<Device>(&environment.device(device_handle))));
   hass_error error;
-  check(create(buffer->owner->device, &buffer->buffer, &error), error);
+  check(create(*buffer->owner->backend, buffer->owner->device, &buffer->buffer, &error), error);
   return number_value(env, environment.add(Ref<Object>(buffer.get())));
 }
 
 napi_value create_buffer(napi_env env, const Arguments &arguments) {
   const auto bytes = static_cast<std::uint64_t>(arguments.integer(1, "bytes", 0, std::int64_t(HASS_MAX_BYTES)));
-  return add_buffer(env, arguments.number(0, "device"), [&](auto device, auto buffer, auto error) {
-    return cpu().create_buffer(device, bytes, buffer, error);
+  return add_buffer(env, arguments.number(0, "device"), [&](const hass_backend &backend, auto device, auto buffer, auto error) {
+    return backend.create_buffer(device, bytes, buffer, error);
   });
 }
 
@@ -86,15 +89,15 @@ napi_value create_weight(napi_env env, const Arguments &arguments) {
   const auto dtype = static_cast<std::int32_t>(arguments.integer(1, "dtype", 0, INT32_MAX));
   const auto rows = static_cast<std::int32_t>(arguments.integer(2, "rows", 1, INT32_MAX));
   const auto columns = static_cast<std::int32_t>(arguments.integer(3, "columns", 1, INT32_MAX));
-  return add_buffer(env, arguments.number(0, "device"), [&](auto device, auto buffer, auto error) {
-    return cpu().create_weight(device, dtype, rows, columns, buffer, error);
+  return add_buffer(env, arguments.number(0, "device"), [&](const hass_backend &backend, auto device, auto buffer, auto error) {
+    return backend.create_weight(device, dtype, rows, columns, buffer, error);
   });
 }
 
 napi_value buffer_facts(napi_env env, const Arguments &arguments) {
   const Buffer &buffer = Environment::of(env).buffer(arguments.number(0, "buffer"));
   hass_buffer_facts facts;
-  cpu().buffer_facts(buffer.buffer, &facts);
+  buffer.owner->backend->buffer_facts(buffer.buffer, &facts);
   napi_value object;
   require(napi_create_object(env, &object));
   set_property(env, object, "bytes", number_value(env, static_cast<double>(facts.bytes)));
@@ -116,7 +119,7 @@ napi_value write_buffer(napi_env env, const Arguments &arguments) {
   const auto offset = static_cast<std::uint64_t>(arguments.integer(1, "byteOffset", 0, std::int64_t(HASS_MAX_BYTES)));
   const Arguments::Bytes source = arguments.view(2, "source");
   hass_error error;
-  check(cpu().write_buffer(buffer.buffer, offset, source.data, source.bytes, &error), error);
+  check(buffer.owner->backend->write_buffer(buffer.buffer, offset, source.data, source.bytes, &error), error);
   return undefined_value(env);
 }
 
@@ -125,7 +128,7 @@ napi_value read_buffer(napi_env env, const Arguments &arguments) {
   const auto offset = static_cast<std::uint64_t>(arguments.integer(1, "byteOffset", 0, std::int64_t(HASS_MAX_BYTES)));
   const Arguments::Bytes target = arguments.view(2, "target");
   hass_error error;
-  check(cpu().read_buffer(buffer.buffer, offset, target.data, target.bytes, &error), error);
+  check(buffer.owner->backend->read_buffer(buffer.buffer, offset, target.data, target.bytes, &error), error);
   return undefined_value(env);
 }
 
@@ -168,12 +171,12 @@ napi_value create_program(napi_env env, const Arguments &arguments) {
     buffers[i] = buffer.buffer;
   }
   hass_error error;
-  check(cpu().create_program(device->device, static_cast<const std::int32_t *>(words.data), words.elements,
+  check(device->backend->create_program(device->device, static_cast<const std::int32_t *>(words.data), words.elements,
                              buffers.data(), buffers.size(), &program->program, &error),
         error);
-  cpu().program_facts(program->program, &program->facts);
+  device->backend->program_facts(program->program, &program->facts);
   for (std::int32_t tensor = 0; tensor < program->facts.num_tensors; tensor++) {
-    program->input_offsets.push_back(cpu().input_offset(program->program, tensor));
+    program->input_offsets.push_back(device->backend->input_offset(program->program, tensor));
   }
   return number_value(env, environment.add(Ref<Object>(program.get())));
 }
@@ -225,7 +228,7 @@ napi_value read_output(napi_env env, const Arguments &arguments) {
   const auto first = static_cast<std::uint64_t>(arguments.integer(2, "firstElement", 0, std::int64_t(HASS_MAX_BYTES)));
   const Arguments::Bytes target = arguments.view(3, "target");
   hass_error error;
-  check(cpu().read_output(program.program, tensor, first, target.data, target.bytes, &error), error);
+  check(program.owner->backend->read_output(program.program, tensor, first, target.data, target.bytes, &error), error);
   return undefined_value(env);
 }
 
@@ -255,7 +258,7 @@ napi_value initialise(napi_env env, napi_value exports) {
   return call_guarded(env, [&] {
     // Owned by the environment from its constructor on.
     new Environment(env);
-    set_property(env, exports, "version", number_value(env, 1));
+    set_property(env, exports, "version", number_value(env, 2));
     define(env, exports, "isaNames", entry<isa_names>);
     define(env, exports, "processorFacts", entry<processor_facts>);
     define(env, exports, "createDevice", entry<create_device>);

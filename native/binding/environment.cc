@@ -4,7 +4,8 @@
 
 namespace hass {
 
-Device::Device(const char *isa, std::int32_t threads) : Object(ObjectKind::device), backend(hass_cpu_backend()) {
+Device::Device(const hass_backend &on, const char *isa, std::int32_t threads)
+    : Object(ObjectKind::device), backend(&on) {
   hass_error error;
   if (backend->create_device(isa, threads, &device, &error) != HASS_STATUS_OK) throw Failure{error};
   try {

@@ -59,7 +59,7 @@ class PendingJob;
 
 class Device : public Object {
  public:
-  Device(const char *isa, std::int32_t threads);
+  Device(const hass_backend &on, const char *isa, std::int32_t threads);
   ~Device() override;
   // Ends the command thread; jobs that had not finished report DISPOSED.
   void close();

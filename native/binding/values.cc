@@ -77,14 +77,28 @@ std::int64_t Arguments::integer(int index, const char *name, std::int64_t smalle
   throw Failure{error};
 }
 
+void Arguments::copy_string(int index, const char *name, char *characters, std::size_t capacity) const {
+  std::size_t length = 0;
+  // Asked for by length first, so that nothing is cut in silence.
+  if (napi_get_value_string_utf8(env_, values_[index], nullptr, 0, &length) != napi_ok) refuse(name, "a string");
+  if (length >= capacity) fail(HASS_STATUS_UNSUPPORTED, "%s is a string of %zu bytes.", name, length);
+  require(napi_get_value_string_utf8(env_, values_[index], characters, capacity, &length));
+}
+
 Arguments::Text Arguments::text(int index, const char *name) const {
   Text text;
-  std::size_t length = 0;
-  // One byte more than fits is asked for by length first, so that nothing is cut in silence.
-  if (napi_get_value_string_utf8(env_, values_[index], nullptr, 0, &length) != napi_ok) refuse(name, "a string");
-  if (length >= sizeof text.characters) fail(HASS_STATUS_UNSUPPORTED, "%s is a string of %zu bytes.", name, length);
-  require(napi_get_value_string_utf8(env_, values_[index], text.characters, sizeof text.characters, &length));
+  copy_string(index, name, text.characters, sizeof text.characters);
   return text;
+}
+
+Arguments::Path Arguments::path(int index, const char *name) const {
+  Path path;
+  napi_valuetype type;
+  require(napi_typeof(env_, values_[index], &type));
+  path.characters[0] = 0;
+  if (type == napi_undefined) return path;
+  copy_string(index, name, path.characters, sizeof path.characters);
+  return path;
 }
 
 Arguments::Bytes Arguments::view(int index, const char *name) const {

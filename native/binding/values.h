@@ -25,14 +25,21 @@ class Arguments {
   struct Text {
     char characters[32];
   };
+  struct Path {
+    char characters[4096];
+  };
 
   double number(int index, const char *name) const;
   std::int64_t integer(int index, const char *name, std::int64_t smallest, std::int64_t largest) const;
   Text text(int index, const char *name) const;
+  // Empty where the argument is absent.
+  Path path(int index, const char *name) const;
   Bytes view(int index, const char *name) const;  // any typed array or DataView
   Bytes array(int index, const char *name, napi_typedarray_type type) const;
 
  private:
+  void copy_string(int index, const char *name, char *characters, std::size_t capacity) const;
+
   napi_env env_;
   napi_value values_[6];
 };

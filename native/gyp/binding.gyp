@@ -7,6 +7,9 @@
     'host_flags': ['-std=c++17', '-O2', '-ffp-contract=off', '-fexceptions', '-fvisibility=hidden', '-Wall', '-Wextra'],
     'sources_of': '<(module_root_dir)/sources.mjs',
     'flags_of': '<(module_root_dir)/instruction-sets.mjs',
+    'cuda_of': '<(module_root_dir)/cuda.mjs',
+    'has_nvcc%': '<!(node <(cuda_of) probe)',
+    'emulation_sources': ['<!@(node <(sources_of) emulation)'],
   },
   'target_defaults': {
     'xcode_settings': {
@@ -53,5 +56,30 @@
       'cflags_cc': ['<@(host_flags)'],
       'xcode_settings': {'OTHER_CPLUSPLUSFLAGS': ['<@(host_flags)']},
     },
+  ],
+  'conditions': [
+    ['has_nvcc=="yes"', {
+      'targets': [{
+        'target_name': 'cuda',
+        'type': 'none',
+        'actions': [{
+          'action_name': 'nvcc',
+          'inputs': ['<!@(node <(sources_of) cuda)', '<(cuda_of)'],
+          'outputs': ['<(PRODUCT_DIR)/hass_cuda.so'],
+          'action': ['node', '<(cuda_of)', 'build', '<(PRODUCT_DIR)/hass_cuda.so'],
+        }],
+      }],
+    }],
+    # The same sources for tests without a GPU; the folder is not published.
+    ['emulation_sources!=[]', {
+      'targets': [{
+        'target_name': 'hass_cuda_emulated',
+        'type': 'loadable_module',
+        'sources': ['<@(emulation_sources)'],
+        'include_dirs': ['../emulation'],
+        'cflags_cc': ['<@(host_flags)', '-Wno-unknown-pragmas'],
+        'xcode_settings': {'OTHER_CPLUSPLUSFLAGS': ['<@(host_flags)', '-Wno-unknown-pragmas']},
+      }],
+    }],
   ],
 }

@@ -1,4 +1,5 @@
-// Builds build/Release/hass.node with node-gyp. A second run compiles what has changed.
+// Builds build/Release/hass.node with node-gyp, and beside it the CUDA library where there is nvcc, and the emulated one
+// where its sources are. A second run compiles what has changed.
 import { spawnSync } from 'node:child_process'
 import { copyFileSync, existsSync, mkdirSync, realpathSync, renameSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -7,7 +8,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const folder = dirname(fileURLToPath(import.meta.url))
-const target = join(folder, '..', 'build', 'Release', 'hass.node')
+const release = join(folder, '..', 'build', 'Release')
 
 /** Where Node's headers lie beside the running executable; node-gyp downloads them only if they do not. */
 function localHeaders() {
@@ -27,7 +28,17 @@ function nodeGyp(...args) {
 
 nodeGyp('configure', '--loglevel=error')
 nodeGyp('build', `--jobs=${availableParallelism()}`, '--loglevel=error')
-mkdirSync(dirname(target), { recursive: true })
-// A process that has the old file open keeps it.
-copyFileSync(join(folder, 'build', 'Release', 'hass.node'), `${target}.new`)
-renameSync(`${target}.new`, target)
+mkdirSync(release, { recursive: true })
+// node-gyp gives every module the same ending; one that Node must not load as an addon has another.
+const products = {
+  'hass.node': 'hass.node',
+  'hass_cuda.so': 'hass_cuda.so',
+  'hass_cuda_emulated.node': 'hass_cuda_emulated.so',
+}
+for (const [name, published] of Object.entries(products)) {
+  const [built, target] = [join(folder, 'build', 'Release', name), join(release, published)]
+  if (!existsSync(built)) continue
+  // A process that has the old file open keeps it.
+  copyFileSync(built, `${target}.new`)
+  renameSync(`${target}.new`, target)
+}

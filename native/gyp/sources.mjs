@@ -1,23 +1,43 @@
 // The source files of one part of the addon, for binding.gyp and the sanitizer builds: `node sources.mjs PART`.
-import { readdirSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { instructionSets } from './instruction-sets.mjs'
 
 const root = fileURLToPath(new URL('../', import.meta.url))
 
-function filesIn(folder) {
+function filesIn(folder, ending = '.cc') {
   return readdirSync(`${root}${folder}`)
-    .filter((name) => name.endsWith('.cc'))
+    .filter((name) => name.endsWith(ending))
     .sort()
     .map((name) => `${folder}/${name}`)
 }
+
+/** What of the CPU's runtime a backend in a library of its own has, too: it knows no device. */
+const sharedRuntime = [
+  'arena',
+  'failure',
+  'index_checks',
+  'memory',
+  'operation_rules',
+  'operation_stages',
+  'program',
+  'program_plan',
+  'training_stages',
+]
+const shared = [
+  ...sharedRuntime.map((name) => `runtime/${name}.cc`),
+  'cpu/extents.cc',
+  'cpu/packing.cc',
+  'cpu/training_extents.cc',
+]
 
 /** Files with flags of their own, by instruction set. */
 const special = Object.fromEntries(Object.keys(instructionSets).map((name) => [name, `cpu/kernels_${name}.cc`]))
 
 /**
  * Paths relative to the package, by part: `cpu`, of which `kernels` takes the common flags and each instruction set its
- * own; `runtime`; `host` (runtime and binding).
+ * own; `runtime`; `host` (runtime and binding); `cuda`, for nvcc; `emulation`, its counterpart for a C++ compiler, which
+ * includes the kernels. Without the folders of the last two, which need not be there, they have no files.
  */
 export function sourcesOf(part) {
   if (part in special) return [special[part]]
@@ -30,6 +50,13 @@ export function sourcesOf(part) {
       return filesIn('runtime')
     case 'host':
       return [...filesIn('runtime'), ...filesIn('binding')]
+    case 'cuda':
+      return existsSync(`${root}cuda`) ? [...filesIn('cuda'), ...filesIn('cuda', '.cu'), ...shared] : []
+    case 'emulation': {
+      if (!existsSync(`${root}emulation`)) return []
+      const host = filesIn('cuda').filter((file) => file !== 'cuda/architecture.cc')
+      return [...host, ...filesIn('emulation'), ...shared]
+    }
     default:
       throw new Error(`No part "${part}"`)
   }

@@ -128,6 +128,9 @@ typedef struct hass_backend {
 
 const hass_backend *hass_cpu_backend(void);
 
+/* A backend in a shared library of its own exports this function under the name hass_backend_entry. */
+typedef const hass_backend *(*hass_backend_entry_function)(void);
+
 /* For tests: the countdown-th allocation from now fails, once; 0 turns it off. Of the whole process. */
 void hass_fail_allocation(int64_t countdown);
 

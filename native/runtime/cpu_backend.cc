@@ -178,38 +178,38 @@ hass_status create_program(hass_device *device, const std::int32_t *words, std::
   return guarded(error, [&] {
     auto created = std::unique_ptr<hass_program>(
         new hass_program(device, read_program(words, num_words), bindings, num_bindings));
-    device->memory_bytes.fetch_add(created->arena_bytes, std::memory_order_relaxed);
+    device->memory_bytes.fetch_add(created->plan.arena_bytes, std::memory_order_relaxed);
     *program = created.release();
   });
 }
 
 void destroy_program(hass_program *program) {
-  if (program) program->device->memory_bytes.fetch_sub(program->arena_bytes, std::memory_order_relaxed);
+  if (program) program->device->memory_bytes.fetch_sub(program->plan.arena_bytes, std::memory_order_relaxed);
   delete program;
 }
 
 void program_facts(const hass_program *program, hass_program_facts *facts) {
-  *facts = {program->parameter_bytes, program->arena_bytes, static_cast<std::int32_t>(program->graph.max_dims.size()),
-            static_cast<std::int32_t>(program->graph.tensors.size())};
+  *facts = {program->plan.parameter_bytes, program->plan.arena_bytes, static_cast<std::int32_t>(program->plan.graph.max_dims.size()),
+            static_cast<std::int32_t>(program->plan.graph.tensors.size())};
 }
 
 std::int64_t input_offset(const hass_program *program, std::int32_t tensor) {
-  return program->input_offsets[static_cast<std::size_t>(tensor)];
+  return program->plan.input_offsets[static_cast<std::size_t>(tensor)];
 }
 
 hass_status check_dims(const hass_program *program, const std::int32_t *dims, std::size_t num_dims,
                        hass_error *error) {
-  return guarded(error, [&] { program->check_dims(dims, num_dims); });
+  return guarded(error, [&] { program->plan.check_dims(dims, num_dims); });
 }
 
 std::uint64_t input_bytes(const hass_program *program, std::int32_t tensor, const std::int32_t *dims) {
-  return program->graph.bytes(tensor, dims);
+  return program->plan.graph.bytes(tensor, dims);
 }
 
 hass_status run(hass_program *program, const std::int32_t *dims, std::size_t num_dims, const void *parameters,
                 const std::int32_t *cancelled, hass_error *error) {
   return guarded(error, [&] {
-    program->check_dims(dims, num_dims);
+    program->plan.check_dims(dims, num_dims);
     program->run(dims, static_cast<const unsigned char *>(parameters), cancelled);
   });
 }

@@ -62,7 +62,7 @@ describe('flags', () => {
     ['--temperature', 'NaN'],
     ['--seed', '-1'],
     ['--seed', '1.5'],
-    ['--device', 'cuda'],
+    ['--device', 'gpu'],
   ])('%s %j is wrong usage', (flag, value) => {
     expect(() => parse(flag, value)).toThrow(CommanderError)
   })

@@ -7,7 +7,7 @@ export interface ModelFlags {
   readonly model?: string
   readonly draft?: string
   readonly threads?: number
-  readonly device?: 'auto' | 'cpu' | 'reference'
+  readonly device?: 'auto' | 'cpu' | 'cuda' | 'reference'
   readonly contextTokens?: number
 }
 
@@ -39,7 +39,7 @@ export function addModelFlags(command: Command): Command {
     .option('-m, --model <path>', 'folder with config.json, or GGUF file (default: the embedded SmolLM2-135M-Instruct)')
     .option('-d, --draft <folder>', 'draft head; "ngram" drafts from the text itself, "none" decodes plainly')
     .option('-t, --threads <count>', 'threads of the kernels (default: the cores)', parseNumber)
-    .addOption(new Option('--device <kind>', 'where to compute').choices(['auto', 'cpu', 'reference']))
+    .addOption(new Option('--device <kind>', 'where to compute').choices(['auto', 'cpu', 'cuda', 'reference']))
     .option('--context-tokens <count>', 'longest text (default: the model’s, at most 4096)', parseNumber)
 }
 

@@ -28,7 +28,7 @@ describe('wrong usage', () => {
     [['generate', 'x', 'y'], /too many arguments/],
     [['generate', '--seed', '1.5', 'x'], /argument '1\.5' is invalid/],
     [['generate', '--max-tokens'], /argument missing/],
-    [['generate', '--device', 'gpu', 'x'], /Allowed choices are auto, cpu, reference/],
+    [['generate', '--device', 'gpu', 'x'], /Allowed choices are auto, cpu, cuda, reference/],
     [['generate', 'x', '--prompt', 'y'], /given twice/],
     [['generate', '--raw', '--system', 's', 'x'], /--system/],
     [['generate', '--top-log-probs', '2', 'x'], /--json/],

@@ -2,16 +2,10 @@ import { DisposedError, HassError, InvalidArgumentError } from '@hass-engine/cor
 import { afterAll, describe, expect, it } from 'vitest'
 import { addonFunctions } from './addon/addon.js'
 import { loadAddon } from './addon/load-addon.js'
-import { type Device, type DeviceOptions, openDevice } from './device.js'
-import { doctor } from './doctor.js'
+import { type Device, openDevice } from './device.js'
 import { InvalidInputError, InvalidProgramError, OutOfMemoryError, UnsupportedError } from './errors.js'
 import { createGraph } from './graph/graph.js'
-
-const { isas } = await doctor({ measure: false })
-const kinds: DeviceOptions[] = [
-  { kind: 'reference' },
-  ...isas.map((isa) => ({ kind: 'cpu' as const, isa, threads: 2 })),
-]
+import { cpuIsas, testDevices } from './testing/devices.js'
 
 /** Embedding, a linear and a cache write: every kind of tensor, and indices that may be wrong. */
 async function createSample(device: Device) {
@@ -34,7 +28,7 @@ async function createSample(device: Device) {
 
 const words = (...values: number[]) => Uint32Array.from(values)
 
-describe.each(kinds)('device $kind $isa', (options) => {
+describe.each(testDevices)('device $kind $isa', (options) => {
   const device = openDevice(options)
   afterAll(() => device.dispose())
 
@@ -211,12 +205,12 @@ describe('openDevice', () => {
     expect(() => openDevice({ thread: 1 } as object)).toThrow(/no option "thread"/)
   })
 
-  it.runIf(isas.length > 0)('refuses an instruction set that is not there', () => {
+  it.runIf(cpuIsas.length > 0)('refuses an instruction set that is not there', () => {
     expect(() => openDevice({ kind: 'cpu', isa: 'mmx' })).toThrow(UnsupportedError)
   })
 })
 
-describe.runIf(isas.length > 0)('the addon', () => {
+describe.runIf(cpuIsas.length > 0)('the addon', () => {
   it('has the functions of its TypeScript face, and no others', () => {
     expect(Object.keys(loadAddon().addon).sort()).toEqual([...addonFunctions, 'version'].sort())
   })

@@ -1,8 +1,9 @@
 import { checkNumber, checkOptionKeys, DisposedError, InvalidArgumentError, toFloat32 } from '@hass-engine/core'
 import type { DeviceRates } from './addon/addon.js'
+import { type CudaKind, explainCudaFailure, findCudaLibrary } from './addon/cuda-library.js'
 import { loadAddon } from './addon/load-addon.js'
 import { attempt, type Backend, DeviceTensor, elementSize, type TensorLayout } from './device-tensor.js'
-import { AddonNotFoundError, translateBackendError } from './errors.js'
+import { AddonNotFoundError, CudaUnavailableError, translateBackendError } from './errors.js'
 import { fuseGraph } from './graph/fuse.js'
 import type { Graph } from './graph/graph.js'
 import { recordGraph } from './graph/record.js'
@@ -11,17 +12,24 @@ import type { DeviceDType } from './program.js'
 import { createProgram, type Program } from './program-run.js'
 import { createReferenceAddon } from './reference/reference-addon.js'
 
-export type DeviceKind = 'reference' | 'cpu'
+export type DeviceKind = 'reference' | 'cpu' | CudaKind
+
+const kinds: readonly string[] = ['auto', 'cpu', 'cuda', 'cuda-emulated', 'reference']
 
 export interface DeviceOptions {
   /**
-   * `cpu` is the native addon, `reference` TypeScript alone; `auto` takes `cpu`, and `reference` where the addon
-   * cannot be loaded, with the reason in `fallbackReason`. Defaults to `auto`.
+   * `cuda` is a GPU, `cpu` the native addon, `reference` TypeScript alone; `cuda-emulated` runs the kernels of `cuda` on
+   * the CPU, slowly, for tests. `auto` takes `cuda` where it is there and neither threads nor an instruction set are
+   * asked for, else `cpu`, and `reference` where the addon cannot be loaded, with the reason in `fallbackReason`.
+   * Defaults to `auto`.
    */
   readonly kind?: DeviceKind | 'auto'
   /** Threads of a `cpu` device, 1 to 64. Defaults to the hardware's. */
   readonly threads?: number
-  /** Instruction set of a `cpu` device: `auto`, or one of `doctor().isas`. Defaults to `auto`. */
+  /**
+   * Instruction set of a `cpu` device: `auto`, or one of `doctor().isas`. Of a `cuda` device its architecture, such as
+   * `sm_90`; of a `cuda-emulated` one the schedule of its threads. Defaults to `auto`.
+   */
   readonly isa?: string
   /** Arithmetic of a `reference` device; `float64` is for differentiation tests. Defaults to `float32`. */
   readonly precision?: 'float32' | 'float64'
@@ -56,18 +64,25 @@ export interface CompileOptions {
  * Opens a device.
  *
  * @throws AddonNotFoundError `HASS_ERR_ADDON_NOT_FOUND` for `cpu` where no addon can be loaded
+ * @throws CudaUnavailableError `HASS_ERR_CUDA_UNAVAILABLE` for `cuda` without its library, a driver or a device
  * @throws UnsupportedError `HASS_ERR_UNSUPPORTED` for an instruction set that is not there
  */
 export function openDevice(options: DeviceOptions = {}): Device {
   checkOptionKeys(options, ['kind', 'threads', 'isa', 'precision'], 'openDevice')
   const { kind = 'auto', isa = 'auto', precision = 'float32' } = options
-  if (kind !== 'auto' && kind !== 'cpu' && kind !== 'reference') {
-    throw new InvalidArgumentError(`kind is ${JSON.stringify(kind)}, expected "auto", "cpu" or "reference".`, { kind })
+  if (!kinds.includes(kind)) {
+    const expected = kinds.map((each) => JSON.stringify(each)).join(', ')
+    throw new InvalidArgumentError(`kind is ${JSON.stringify(kind)}, expected one of ${expected}.`, { kind })
   }
   if (options.threads !== undefined) checkNumber(options.threads, 'threads', { min: 1, max: 64, isInteger: true })
+  if (kind === 'cuda' || kind === 'cuda-emulated') return openCudaDevice(kind, isa)
   let fallbackReason: AddonNotFoundError | undefined
   if (kind !== 'reference') {
     try {
+      if (kind === 'auto' && isa === 'auto' && options.threads === undefined) {
+        const device = tryCudaDevice()
+        if (device) return device
+      }
       const { addon } = loadAddon()
       const threads = options.threads ?? Math.min(addon.processorFacts().threads, 64)
       const device = attempt('openDevice', () => addon.createDevice(isa, threads))
@@ -82,13 +97,33 @@ export function openDevice(options: DeviceOptions = {}): Device {
   return new Device('reference', { addon, device, floatBytes: precision === 'float64' ? 8 : 4 }, fallbackReason)
 }
 
+function openCudaDevice(kind: CudaKind, isa: string): Device {
+  const path = findCudaLibrary(kind)
+  const { addon } = loadAddon()
+  try {
+    const device = attempt('openDevice', () => addon.createDevice(isa, 1, path))
+    return new Device(kind, { addon, device, floatBytes: 4 })
+  } catch (error) {
+    throw explainCudaFailure(error, path)
+  }
+}
+
+function tryCudaDevice(): Device | undefined {
+  try {
+    return openCudaDevice('cuda', 'auto')
+  } catch (error) {
+    if (error instanceof CudaUnavailableError) return undefined
+    throw error
+  }
+}
+
 /**
  * Memory and threads that run programs. Runs of one device queue and end in the order of the calls, whichever program
  * they are of; nothing of a device may be used from another thread.
  */
 export class Device implements AsyncDisposable {
   readonly kind: DeviceKind
-  /** Why `auto` did not give a `cpu` device. */
+  /** Why `auto` gave a `reference` device. */
   readonly fallbackReason: AddonNotFoundError | undefined
   readonly #backend: Backend
   #isDisposed = false

@@ -56,6 +56,21 @@ export class AddonNotFoundError extends HassError {
   }
 }
 
+/**
+ * `HASS_ERR_CUDA_UNAVAILABLE`: no CUDA device can be opened. `details.lacks` says what is missing: `library` (no CUDA
+ * library could be loaded; `details.attempts` names the paths), `driver` or `device`.
+ */
+export class CudaUnavailableError extends HassError {
+  override readonly name = 'CudaUnavailableError'
+  constructor(
+    message: string,
+    details: HassErrorDetails & { readonly lacks: 'library' | 'driver' | 'device' },
+    cause?: unknown,
+  ) {
+    super('HASS_ERR_CUDA_UNAVAILABLE', message, { details, cause })
+  }
+}
+
 /** `HASS_ERR_INTERNAL`: a device failed in a way that no argument explains: a fault of this package. */
 export class InternalError extends HassError {
   override readonly name = 'InternalError'

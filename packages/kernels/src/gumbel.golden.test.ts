@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { listGolden, readGoldenJson } from '../../../test/support/golden.js'
-import { type DeviceOptions, openDevice } from './device.js'
-import { doctor } from './doctor.js'
+import { openDevice } from './device.js'
 import { createGraph } from './graph/graph.js'
+import { testDevices } from './testing/devices.js'
 
 interface Choice {
   readonly logits: number[]
@@ -12,13 +12,7 @@ interface Choice {
   readonly token: number
 }
 
-const { isas } = await doctor({ measure: false })
-const kinds: DeviceOptions[] = [
-  { kind: 'reference' },
-  ...isas.map((isa) => ({ kind: 'cpu' as const, isa, threads: 2 })),
-]
-
-describe.skipIf(listGolden('noise').length === 0).each(kinds)('golden choices on $kind $isa', (options) => {
+describe.skipIf(listGolden('noise').length === 0).each(testDevices)('golden choices on $kind $isa', (options) => {
   it('are chosen', async () => {
     const file = readGoldenJson('noise', 'choices.json')
     const choices = (Array.isArray(file) ? file : file.cases) as Choice[]

@@ -1,4 +1,5 @@
 export type { DeviceRates } from './addon/addon.js'
+export type { CudaKind } from './addon/cuda-library.js'
 export { type AddonAttempt, type LoadAddonOptions, type LoadedAddon, loadAddon } from './addon/load-addon.js'
 export {
   type CompileOptions,

@@ -1,19 +1,24 @@
 import { afterAll, describe, expect, it } from 'vitest'
 import { Device, openDevice } from './device.js'
 import { doctor } from './doctor.js'
-import { AddonNotFoundError } from './errors.js'
+import { AddonNotFoundError, UnsupportedError } from './errors.js'
 import * as ops from './operations/index.js'
 import type { Operation } from './operations/operation.js'
 import { floatsOf, wordsOf } from './reference/host-tensor.js'
 import { createReferenceAddon } from './reference/reference-addon.js'
-import { checkAgreement, checkLaws, checkRowInvariance } from './testing/laws.js'
+import { nativeKinds } from './testing/devices.js'
+import { checkAgreement, checkLaws, checkRowInvariance, scenariosFor } from './testing/laws.js'
 import { Random } from './testing/random.js'
-import { createLargeScenarios, createScenarios } from './testing/scenarios.js'
+import { prepare } from './testing/scenario.js'
+import { createLargeScenarios, createScenarios, createTiledScenarios } from './testing/scenarios.js'
 
 const seeds = [1, 2, 3]
 const { isas, addonError } = await doctor({ measure: false })
+const gpuKinds = nativeKinds.filter((kind) => kind !== 'cpu')
 const reference = openDevice({ kind: 'reference' })
-const devices = isas.flatMap((isa) => [1, 2, 3, 4].map((threads) => ({ isa, threads })))
+const devices = (nativeKinds.includes('cpu') ? isas : []).flatMap((isa) =>
+  [1, 2, 3, 4].map((threads) => ({ isa, threads })),
+)
 afterAll(() => reference.dispose())
 
 describe('every operation of the reference', () => {
@@ -37,27 +42,65 @@ describe.each(devices)('every operation of cpu, $isa with $threads threads', ({ 
   })
 })
 
-describe.each(isas)('operations of cpu, %s, that are worth several threads', (isa) => {
-  const open = (threads: number) => openDevice({ kind: 'cpu', isa, threads })
-  const single = open(1)
-  afterAll(() => single.dispose())
+describe.each(gpuKinds)('every operation of %s', (kind) => {
+  const device = openDevice({ kind })
+  afterAll(() => device.dispose())
 
-  it.each([2, 3, 4])('give the bits of one thread on %i, in any company', async (threads) => {
-    await using device = open(threads)
-    const random = new Random(threads)
-    for (const scenario of createLargeScenarios(random)) {
-      // Of one instruction set, even floats are the same whatever the threads.
-      expect(await checkAgreement(device, single, { ...scenario, isExact: true })).toEqual([])
+  it.each(seeds)('gives rows the same bits in any company, round %i', async (seed) => {
+    expect(await checkLaws(device, seed)).toEqual([])
+  })
+
+  it.each(seeds)('agrees with the reference, round %i', async (seed) => {
+    for (const scenario of scenariosFor(device, createScenarios(new Random(seed)))) {
+      expect(await checkAgreement(device, reference, scenario)).toEqual([])
+    }
+  })
+
+  it('agrees with the reference where it is large', async () => {
+    for (const scenario of scenariosFor(device, createLargeScenarios(new Random(5)))) {
+      expect(await checkAgreement(device, reference, scenario)).toEqual([])
+    }
+  })
+
+  it('refuses the operations of training, by name of what is missing', async () => {
+    const training = createScenarios(new Random(1)).filter(({ isTraining }) => isTraining)
+    expect(training.length).toBeGreaterThan(0)
+    for (const scenario of training) await expect(prepare(device, scenario)).rejects.toThrow(UnsupportedError)
+  })
+
+  it('keeps the laws beyond the borders of tiles', async () => {
+    const random = new Random(6)
+    for (const scenario of createTiledScenarios(random)) {
+      expect(await checkAgreement(device, reference, scenario)).toEqual([])
       expect(await checkRowInvariance(device, scenario, random)).toEqual([])
     }
   })
-
-  it('agree with the reference', async () => {
-    for (const scenario of createLargeScenarios(new Random(5))) {
-      expect(await checkAgreement(single, reference, scenario)).toEqual([])
-    }
-  })
 })
+
+describe.each(nativeKinds.includes('cpu') ? isas : [])(
+  'operations of cpu, %s, that are worth several threads',
+  (isa) => {
+    const open = (threads: number) => openDevice({ kind: 'cpu', isa, threads })
+    const single = open(1)
+    afterAll(() => single.dispose())
+
+    it.each([2, 3, 4])('give the bits of one thread on %i, in any company', async (threads) => {
+      await using device = open(threads)
+      const random = new Random(threads)
+      for (const scenario of createLargeScenarios(random)) {
+        // Of one instruction set, even floats are the same whatever the threads.
+        expect(await checkAgreement(device, single, { ...scenario, isExact: true })).toEqual([])
+        expect(await checkRowInvariance(device, scenario, random)).toEqual([])
+      }
+    })
+
+    it('agree with the reference', async () => {
+      for (const scenario of createLargeScenarios(new Random(5))) {
+        expect(await checkAgreement(single, reference, scenario)).toEqual([])
+      }
+    })
+  },
+)
 
 it('knows why there is no cpu device, where there is none', () => {
   expect(isas.length > 0 ? undefined : addonError).toEqual(isas.length > 0 ? undefined : expect.any(AddonNotFoundError))

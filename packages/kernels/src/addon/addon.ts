@@ -24,7 +24,8 @@ export interface Addon {
   readonly version: number
   isaNames(): string[]
   processorFacts(): { features: string[]; threads: number }
-  createDevice(isa: string, threads: number): Handle
+  /** `library`: the path of a backend in a shared library; the CPU's is built in. */
+  createDevice(isa: string, threads: number, library?: string): Handle
   deviceFacts(device: Handle): { isa: string; threads: number; memoryBytes: number; busyMs: number }
   measureDevice(device: Handle): Promise<DeviceRates>
   createBuffer(device: Handle, bytes: number): Handle
@@ -50,7 +51,7 @@ export interface Addon {
 }
 
 /** Version of the list of functions that this package speaks. */
-export const addonVersion = 1
+export const addonVersion = 2
 
 /** Names of the exports that a loaded addon must have. */
 export const addonFunctions = [

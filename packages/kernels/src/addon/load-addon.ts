@@ -57,7 +57,7 @@ function candidatePaths(override: string | undefined, require: Pick<NodeJS.Requi
 }
 
 /** The folder of an installed package, or its name where it is not installed: then the attempt's reason says so. */
-function packageFolder(name: string, require: Pick<NodeJS.Require, 'resolve'>): string {
+export function packageFolder(name: string, require: Pick<NodeJS.Require, 'resolve'>): string {
   try {
     return dirname(require.resolve(`${name}/package.json`))
   } catch {

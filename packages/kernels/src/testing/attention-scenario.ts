@@ -19,9 +19,16 @@ interface Row {
 /** Two sequences of some shared positions each, and rows that branch off behind them like the nodes of a tree. */
 export function attentionScenario(
   random: Random,
-  options: { readonly dtype: DeviceDType; readonly placement?: AttentionPlacement; readonly longest?: number },
+  options: {
+    readonly dtype: DeviceDType
+    readonly placement?: AttentionPlacement
+    /** Most positions that the rows of a sequence share. Defaults to 40. */
+    readonly longest?: number
+    /** Rows of a sequence. Defaults to 5. */
+    readonly branches?: number
+  },
 ): Scenario {
-  const { dtype, placement = {}, longest = 40 } = options
+  const { dtype, placement = {}, longest = 40, branches = 5 } = options
   const kvHeads = random.integer(1, 3)
   const heads = kvHeads * random.integer(1, 3)
   const headSize = 2 * random.integer(1, 20)
@@ -31,7 +38,7 @@ export function attentionScenario(
   let entries = 0
   for (const [sequence, length] of shared.entries()) {
     const prefix = Array.from({ length }, () => entries++)
-    for (let i = 0; i < 5; i++) {
+    for (let i = 0; i < branches; i++) {
       const parent = random.next() < 0.3 ? undefined : rows.filter((row) => row.sequence === sequence).at(-1)
       rows.push({ sequence, path: [...(parent?.path ?? prefix), entries++] })
     }
@@ -55,6 +62,7 @@ export function attentionScenario(
   return {
     name: `treeAttention ${dtype} ${heads}/${kvHeads} × ${headSize}`,
     isExact: true,
+    isTraining: false,
     numRows,
     weights: {},
     states: {

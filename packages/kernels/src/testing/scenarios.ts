@@ -11,7 +11,7 @@ import type { Random } from './random.js'
 import { pickRows, type Scenario } from './scenario.js'
 
 /** Factor of the extents: beyond 1, an operation is worth several threads. */
-type Size = 1 | 20
+type Size = 1 | 4 | 20
 
 type Tensors = Readonly<Record<string, GraphTensor>>
 
@@ -19,6 +19,7 @@ type Tensors = Readonly<Record<string, GraphTensor>>
 function rowScenario(options: {
   name: string
   isExact?: boolean
+  isTraining?: boolean
   graph?: Scenario['graph']
   numRows: number
   weights?: Scenario['weights']
@@ -26,10 +27,11 @@ function rowScenario(options: {
   rowInputs: Readonly<Record<string, { data: InputData; dtype: DeviceDType; columns?: number }>>
   build(graph: Graph, tensors: Tensors): Readonly<Record<string, GraphTensor>>
 }): Scenario {
-  const { name, isExact = true, graph, numRows, weights = {}, states = {}, rowInputs } = options
+  const { name, isExact = true, isTraining = false, graph, numRows, weights = {}, states = {}, rowInputs } = options
   return {
     name,
     isExact,
+    isTraining,
     numRows,
     ...(graph && { graph }),
     weights,
@@ -71,9 +73,16 @@ function randomCache(random: Random, dtype: DeviceDType, slots: number, columns:
 const weightDTypes: readonly DeviceDType[] = ['F32', 'F16', 'BF16', 'Q4', 'Q8']
 const cacheDTypes: readonly DeviceDType[] = ['F32', 'F16', 'BF16']
 
-function linearScenario(random: Random, dtype: DeviceDType, activationBlock: 0 | 16 | 32, size: Size = 1): Scenario {
-  const numRows = random.integer(2, 19)
-  const [out, columns] = [size * random.integer(1, 70) + 1, 32 * random.integer(1, 7)]
+function linearScenario(
+  random: Random,
+  dtype: DeviceDType,
+  activationBlock: 0 | 16 | 32,
+  size: Size = 1,
+  extents: { readonly numRows?: number; readonly columns?: number } = {},
+): Scenario {
+  const numRows = extents.numRows ?? random.integer(2, 19)
+  const out = size * random.integer(1, 70) + 1
+  const columns = extents.columns ?? 32 * random.integer(1, 7)
   const [hasBias, hasResidual] = [random.next() < 0.5, random.next() < 0.5]
   const isPacked = dtype === 'Q4' || dtype === 'Q8'
   return rowScenario({
@@ -158,9 +167,9 @@ function qkvScenario(random: Random, dtype: DeviceDType, activationBlock: 0 | 16
   })
 }
 
-function normScenario(random: Random): Scenario {
+function normScenario(random: Random, size = random.integer(1, 90)): Scenario {
   const numRows = random.integer(2, 9)
-  const [groups, size] = [random.integer(1, 4), random.integer(1, 90)]
+  const groups = random.integer(1, 4)
   return rowScenario({
     name: `rmsNorm ${groups} × ${size}`,
     numRows,
@@ -282,6 +291,7 @@ function trainingScenario(random: Random, size: Size = 1): Scenario {
   return rowScenario({
     name: `products, gradients and distillation of ${columns} over ${tokens} tokens`,
     isExact: false,
+    isTraining: true,
     numRows,
     weights: {
       lmHead: { name: 'lmHead', format: 'F32', shape: [tokens, columns], data: lmHead, dtype: 'F32', layout: 'plain' },
@@ -353,5 +363,23 @@ export function createLargeScenarios(random: Random): Scenario[] {
     gumbelScenario(random, 20),
     trainingScenario(random, 20),
     attentionScenario(random, { dtype: 'F16', longest: 400 }),
+  ]
+}
+
+/** Scenarios that no tile of a kernel holds whole: many rows, inputs, positions or columns. */
+export function createTiledScenarios(random: Random): Scenario[] {
+  return [
+    linearScenario(random, 'Q4', 32, 1, { numRows: 90 }),
+    linearScenario(random, 'Q8', 16, 1, { numRows: 70 }),
+    linearScenario(random, 'BF16', 0, 1, { numRows: 75 }),
+    linearScenario(random, 'Q4', 16, 1, { columns: 32 * 41 }),
+    linearScenario(random, 'Q8', 32, 1, { columns: 32 * 38 }),
+    linearScenario(random, 'F32', 0, 1, { columns: 650 }),
+    linearScenario(random, 'F16', 0, 1, { columns: 514, numRows: 33 }),
+    linearScenario(random, 'Q4', 0, 1, { columns: 32 * 14 }),
+    normScenario(random, 2100),
+    choiceScenario(random, 4),
+    attentionScenario(random, { dtype: 'BF16', branches: 40 }),
+    ...cacheDTypes.map((dtype) => attentionScenario(random, { dtype, longest: 400 })),
   ]
 }

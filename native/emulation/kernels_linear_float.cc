@@ -1,0 +1,1 @@
+#include "../cuda/linear_float.cu"
