@@ -59,8 +59,9 @@ function runChecks() {
 async function requireGpu() {
   const { openDevice } = await import(join(root, 'packages/kernels/dist/index.js'))
   try {
-    await using device = openDevice({ kind: 'cuda' })
+    const device = openDevice({ kind: 'cuda' })
     console.log(`Testing on ${device.facts.isa}.`)
+    device.dispose()
   } catch (error) {
     console.log(`Nothing was tested: ${error.message}`)
     process.exit(3)
