@@ -50,9 +50,17 @@
       'xcode_settings': {'OTHER_CPLUSPLUSFLAGS': ['<@(kernel_flags)', '<!@(node <(flags_of) dotprod <(target_arch))']},
     },
     {
+      # A library, because targets that compile the same file write the same object.
+      'target_name': 'shared_runtime',
+      'type': 'static_library',
+      'sources': ['<!@(node <(sources_of) shared-runtime)'],
+      'cflags_cc': ['<@(host_flags)'],
+      'xcode_settings': {'OTHER_CPLUSPLUSFLAGS': ['<@(host_flags)']},
+    },
+    {
       'target_name': 'hass',
-      'dependencies': ['kernels', 'kernels_avx2', 'kernels_avx512', 'kernels_dotprod'],
-      'sources': ['<!@(node <(sources_of) host)'],
+      'dependencies': ['shared_runtime', 'kernels', 'kernels_avx2', 'kernels_avx512', 'kernels_dotprod'],
+      'sources': ['<!@(node <(sources_of) addon)'],
       'cflags_cc': ['<@(host_flags)'],
       'xcode_settings': {'OTHER_CPLUSPLUSFLAGS': ['<@(host_flags)']},
     },
@@ -75,6 +83,7 @@
       'targets': [{
         'target_name': 'hass_cuda_emulated',
         'type': 'loadable_module',
+        'dependencies': ['shared_runtime', 'kernels'],
         'sources': ['<@(emulation_sources)'],
         'include_dirs': ['../emulation'],
         'cflags_cc': ['<@(host_flags)', '-Wno-unknown-pragmas'],

@@ -24,20 +24,17 @@ const sharedRuntime = [
   'program_plan',
   'training_stages',
 ]
-const shared = [
-  ...sharedRuntime.map((name) => `runtime/${name}.cc`),
-  'cpu/extents.cc',
-  'cpu/packing.cc',
-  'cpu/training_extents.cc',
-]
+const sharedFiles = sharedRuntime.map((name) => `runtime/${name}.cc`)
+const sharedKernels = ['cpu/extents.cc', 'cpu/packing.cc', 'cpu/training_extents.cc']
 
 /** Files with flags of their own, by instruction set. */
 const special = Object.fromEntries(Object.keys(instructionSets).map((name) => [name, `cpu/kernels_${name}.cc`]))
 
 /**
  * Paths relative to the package, by part: `cpu`, of which `kernels` takes the common flags and each instruction set its
- * own; `runtime`; `host` (runtime and binding); `cuda`, for nvcc; `emulation`, its counterpart for a C++ compiler, which
- * includes the kernels. Without the folders of the last two, which need not be there, they have no files.
+ * own; `runtime`, of which `shared-runtime` is every backend's; `host` (runtime and binding); `addon`, the host without
+ * what is shared; `cuda`, for nvcc; `emulation`, its counterpart for a C++ compiler, which includes the kernels and
+ * links what is shared. Without the folders of the last two, which need not be there, they have no files.
  */
 export function sourcesOf(part) {
   if (part in special) return [special[part]]
@@ -48,14 +45,18 @@ export function sourcesOf(part) {
       return filesIn('cpu').filter((file) => !Object.values(special).includes(file))
     case 'runtime':
       return filesIn('runtime')
+    case 'shared-runtime':
+      return sharedFiles
+    case 'addon':
+      return sourcesOf('host').filter((file) => !sharedFiles.includes(file))
     case 'host':
       return [...filesIn('runtime'), ...filesIn('binding')]
     case 'cuda':
-      return existsSync(`${root}cuda`) ? [...filesIn('cuda'), ...filesIn('cuda', '.cu'), ...shared] : []
+      return existsSync(`${root}cuda`) ? [...filesIn('cuda'), ...filesIn('cuda', '.cu'), ...sharedFiles, ...sharedKernels] : []
     case 'emulation': {
       if (!existsSync(`${root}emulation`)) return []
       const host = filesIn('cuda').filter((file) => file !== 'cuda/architecture.cc')
-      return [...host, ...filesIn('emulation'), ...shared]
+      return [...host, ...filesIn('emulation')]
     }
     default:
       throw new Error(`No part "${part}"`)
