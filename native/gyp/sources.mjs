@@ -52,7 +52,9 @@ export function sourcesOf(part) {
     case 'host':
       return [...filesIn('runtime'), ...filesIn('binding')]
     case 'cuda':
-      return existsSync(`${root}cuda`) ? [...filesIn('cuda'), ...filesIn('cuda', '.cu'), ...sharedFiles, ...sharedKernels] : []
+      return existsSync(`${root}cuda`)
+        ? [...filesIn('cuda'), ...filesIn('cuda', '.cu'), ...sharedFiles, ...sharedKernels]
+        : []
     case 'emulation': {
       if (!existsSync(`${root}emulation`)) return []
       const host = filesIn('cuda').filter((file) => file !== 'cuda/architecture.cc')

@@ -104,7 +104,7 @@ async function reproduce(traces: readonly Trace[]) {
     for (const [row, i] of running.entries()) expectCycle(cycles[row]!, traces[i]!.cycles[at]!)
   }
   for (const [i, trace] of traces.entries()) {
-    const emitted = sequences[i]!.tokens.slice(trace.prompt.length)
+    const emitted = [...sequences[i]!.tokens.subarray(trace.prompt.length)]
     expect(emitted).toEqual([...trace.output, trace.last_root_not_in_output])
   }
   expect(uniforms.flat()).toEqual([])

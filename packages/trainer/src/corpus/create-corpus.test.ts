@@ -67,7 +67,7 @@ describe('createCorpus', () => {
       })
       await speculation.prefill(sequence)
       while (sequence.tokens.length < tokens.length) await speculation.cycle([sequence])
-      expect(sequence.tokens).toEqual([...tokens])
+      expect([...sequence.tokens]).toEqual([...tokens])
       sequence.dispose()
       // One pass over the whole text has the features that generation had, up to what the shard rounds.
       const recomputed = await options.source.readFeatures(tokens)
