@@ -10,6 +10,7 @@ beforeEach(async () => {
 })
 afterEach(() => rm(folder, { recursive: true, force: true }))
 
+const gone = { pid: 2 ** 30, host: hostname() }
 const lock = () => lockFolder(folder, ({ pid }) => new Error(`held by ${pid}`))
 
 describe('lockFolder', () => {
@@ -26,10 +27,19 @@ describe('lockFolder', () => {
   })
 
   it('takes over from a process that is gone, and lets one of many do so', async () => {
-    await writeFile(join(folder, 'lock'), JSON.stringify({ pid: 2 ** 30, host: hostname(), nonce: 'gone' }))
-    const tries = await Promise.allSettled(Array.from({ length: 8 }, lock))
-    expect(tries.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
-    for (const one of tries) if (one.status === 'fulfilled') await one.value.release()
+    for (let round = 0; round < 30; round++) {
+      await writeFile(join(folder, 'lock'), JSON.stringify({ ...gone, nonce: `gone-${round}` }))
+      const tries = await Promise.allSettled(Array.from({ length: 8 }, lock))
+      expect(tries.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
+      for (const one of tries) if (one.status === 'fulfilled') await one.value.release()
+      expect(await readdir(folder)).toEqual([])
+    }
+  })
+
+  it('takes over from a process that went while it took over from another one', async () => {
+    await writeFile(join(folder, 'lock'), JSON.stringify({ ...gone, nonce: 'first' }))
+    await writeFile(join(folder, 'lock-first'), JSON.stringify({ ...gone, nonce: 'second' }))
+    await (await lock()).release()
     expect(await readdir(folder)).toEqual([])
   })
 

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { link, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { link, readFile, rm, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 
@@ -23,24 +23,48 @@ export interface FolderLock extends AsyncDisposable {
  * @param refuse makes the error for a folder that is held
  */
 export async function lockFolder(folder: string, refuse: (holder: LockHolder) => Error): Promise<FolderLock> {
-  const path = join(folder, 'lock')
   const startedAt = await startOf(process.pid)
   const nonce = randomBytes(8).toString('hex')
   const own = { pid: process.pid, host: hostname(), nonce, ...(startedAt !== undefined && { startedAt }) }
-  const temporary = join(folder, `lock-${own.nonce}.tmp`)
+  const path = join(folder, 'lock')
+  const temporary = `${path}-${nonce}.tmp`
   // A link appears with its contents: nobody reads half a lock.
   await writeFile(temporary, JSON.stringify(own), { flag: 'wx' })
   try {
-    while (!(await tryLink(temporary, path))) {
-      const holder = await readHolder(path)
-      if (holder && !(await isGone(holder))) throw refuse(holder)
-      if (holder) await removeLock(path, holder, own.nonce)
+    for (;;) {
+      const holder = await tryLock(path, temporary)
+      if (holder === undefined) break
+      if (!(await isGone(holder))) throw refuse(holder)
     }
   } finally {
     await rm(temporary, { force: true })
   }
-  const release = () => removeLock(path, own, own.nonce)
+  const release = () => unlock(path, nonce)
   return { release, [Symbol.asyncDispose]: release }
+}
+
+/**
+ * Locks a path, or says who holds it: somebody gone at most if another process is just taking over from them.
+ *
+ * Who takes over locks, in the same way, a path named after the lock that was left. A lock of somebody gone can so be
+ * removed by one process only, which makes sure first that it is still there.
+ */
+async function tryLock(path: string, own: string): Promise<Lock | undefined> {
+  for (;;) {
+    if (await tryLink(own, path)) return undefined
+    const holder = await readHolder(path)
+    if (holder === undefined) continue
+    if (!(await isGone(holder))) return holder
+    const takeover = `${path}-${holder.nonce}`
+    if (await tryLock(takeover, own)) return holder
+    if ((await readHolder(path))?.nonce === holder.nonce) await rm(path, { force: true })
+    await rm(takeover, { force: true })
+  }
+}
+
+/** Removes a lock unless it was released before, and is somebody else's by now. */
+async function unlock(path: string, nonce: string): Promise<void> {
+  if ((await readHolder(path))?.nonce === nonce) await rm(path, { force: true })
 }
 
 async function tryLink(from: string, to: string): Promise<boolean> {
@@ -71,23 +95,6 @@ async function readHolder(path: string): Promise<Lock | undefined> {
     // A machine that lost its power leaves an empty lock: whoever held it is gone.
     return { pid: Number.NaN, host: hostname(), nonce: '' }
   }
-}
-
-/**
- * Removes a lock if it is still the one that was looked at: moved aside first, since a process that took it over
- * meanwhile holds the same path.
- */
-async function removeLock(path: string, expected: Lock, nonce: string): Promise<void> {
-  const aside = `${path}-${nonce}.old`
-  try {
-    await rename(path, aside)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
-    throw error
-  }
-  const moved = await readHolder(aside)
-  if (moved && moved.nonce !== expected.nonce) await tryLink(aside, path)
-  await rm(aside, { force: true })
 }
 
 async function isGone({ pid, host, startedAt }: LockHolder): Promise<boolean> {
