@@ -106,6 +106,9 @@ export async function loadDraftHead(options: DraftHeadOptions, observer?: Observ
     const { hiddenSize, vocabSize } = target
     const ropeTable = await uploadRopeTable(device, model, target.maxContext)
     disposables.push(ropeTable)
+    // What each cached row predicted, and behind it what the rows of one pass read that is not predicted.
+    const features = device.allocate({ dtype: 'F32', shape: [cacheTokens + maxRows, hiddenSize] })
+    disposables.push(features)
     signal?.throwIfAborted()
     const runtime = new DecoderRuntime({
       device,
@@ -120,10 +123,20 @@ export async function loadDraftHead(options: DraftHeadOptions, observer?: Observ
       maxSelected: Math.min(maxRows, maxCandidateRows),
       activationBlock,
       ...(observer && { observer }),
-      build(pass, { rows, selectedRows, selected }) {
+      states: { features, targetFeatures: target.features },
+      build(pass, { rows, selectedRows, selected, states }) {
         const { graph } = pass
-        const features = graph.input('features', 'F32', [rows, hiddenSize])
-        const predicted = hassHead({ ...pass, features })
+        const known = states.features!
+        const kept = graph.dimension('kept', maxRows)
+        const ofTarget = graph.gatherRows(states.targetFeatures!, graph.input('keptSlots', 'U32', [kept]))
+        graph.cacheWrite(known, ofTarget, graph.input('keptPlaces', 'U32', [kept]))
+        const given = graph.dimension('given', maxRows)
+        const brought = graph.input('given', 'F32', [given, hiddenSize])
+        graph.cacheWrite(known, brought, graph.input('givenPlaces', 'U32', [given]))
+        const read = graph.gatherRows(known, graph.input('featurePlaces', 'U32', [rows]))
+        const predicted = hassHead({ ...pass, features: read })
+        graph.cacheWrite(known, predicted, pass.slots)
+        pass.observe?.('predicted', predicted)
         // Features divided by the temperature give logits divided by it, at a fraction of the cost.
         const inverse = graph.input('inverseTemperature', 'F32', [selectedRows, hiddenSize])
         const cooled = graph.mul(graph.gatherRows(predicted, selected), inverse)
@@ -133,7 +146,6 @@ export async function loadDraftHead(options: DraftHeadOptions, observer?: Observ
           graph.logSoftmax(logits),
           Math.min(wantedPool, vocabulary?.length ?? vocabSize),
         )
-        graph.output('predicted', predicted)
         graph.output('ids', ids)
         graph.output('logProbs', values)
       },

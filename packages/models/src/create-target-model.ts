@@ -69,6 +69,9 @@ export async function loadTargetModel(options: TargetModelOptions, observer?: Ob
   try {
     const ropeTable = await uploadRopeTable(device, model, maxContext)
     disposables.push(ropeTable)
+    // Beside each cached token, for a draft head of the same device.
+    const features = device.allocate({ dtype: 'F32', shape: [cacheTokens, config.hiddenSize] })
+    disposables.push(features)
     const runtime = new DecoderRuntime({
       device,
       name: config.architecture,
@@ -82,12 +85,14 @@ export async function loadTargetModel(options: TargetModelOptions, observer?: Ob
       maxSelected: Math.min(maxRows, maxLogitsRows),
       activationBlock,
       ...(observer && { observer }),
-      build(pass, { selected }) {
+      states: { features },
+      build(pass, { selected, states }) {
         const { graph, weights } = pass
-        const features = architecture(pass)
+        const computed = architecture(pass)
+        graph.cacheWrite(states.features!, computed, pass.slots)
         const lmHead = weights.find('lm_head.weight') ?? weights.get('embed_tokens.weight')
-        const logits = graph.linear(graph.gatherRows(features, selected), lmHead)
-        graph.output('features', features)
+        const logits = graph.linear(graph.gatherRows(computed, selected), lmHead)
+        graph.output('features', computed)
         graph.output('logits', logits)
         graph.output('argMax', graph.argMax(logits))
       },
@@ -95,7 +100,17 @@ export async function loadTargetModel(options: TargetModelOptions, observer?: Ob
     disposables.push(runtime)
     const chooser = new NoiseChooser(device, config.vocabSize)
     disposables.push(chooser)
-    return new DeviceTargetModel({ device, model, tensors, precision, runtime, chooser, maxContext, disposables })
+    return new DeviceTargetModel({
+      device,
+      model,
+      tensors,
+      precision,
+      features,
+      runtime,
+      chooser,
+      maxContext,
+      disposables,
+    })
   } catch (error) {
     for (const disposable of disposables) disposable.dispose()
     throw error

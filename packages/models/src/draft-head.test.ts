@@ -9,7 +9,7 @@ import { createTargetModel } from './create-target-model.js'
 import { alterModel, floatTensor, integerTensor } from './testing/altered-model.js'
 import { deviceKinds, useDevice } from './testing/devices.js'
 import { goldenHead } from './testing/golden-names.js'
-import { range } from './testing/run-steps.js'
+import { prefill, range } from './testing/run-steps.js'
 
 const { headName, targetName } = goldenHead()
 
@@ -202,6 +202,52 @@ describe.each(deviceKinds)('draft head on %s', (kind) => {
       }
     },
   )
+
+  it("reads its target's features where they are, whatever has become of the step's other rows", async () => {
+    const { target, head } = await load()
+    const { sequence, output: prompt } = await prefill(target, [1, 2, 3])
+    const tokens = Uint32Array.of(7, 8, 9, 10)
+    const step = { sequence, tokens, parents: Int32Array.of(-1, 0, 0, 2) }
+    const [output] = await target.forward([step])
+    const { hiddenSize } = target
+    const copied = async (from: FeatureRows, rows: readonly number[]): Promise<FeatureRows> => {
+      const copies = new Map(await Promise.all(rows.map(async (row) => [row, await from.read(row)] as const)))
+      return { rows: from.rows, hiddenSize, read: (row) => copies.get(row)! }
+    }
+    const draft = async (features: FeatureRows, featureRows: readonly number[]) => {
+      const own = head.createSequence()
+      const [root] = await head.begin([
+        { sequence: own, tokens: Uint32Array.from(featureRows, (row) => 20 + row), features, featureRows, width: 4 },
+      ])
+      const [level] = await head.extend([{ sequence: own, frontier: frontier([...root!.tokens.slice(0, 2)], [0, 0]) }])
+      own.dispose()
+      return [root, level]
+    }
+    const copies = await copied(output!.features, [0, 1, 2, 3])
+    for (const rows of [[0, 1], [2], [0, 2, 3]]) {
+      expect(await draft(output!.features, rows), 'open').toEqual(await draft(copies, rows))
+    }
+    sequence.commit([0, 2])
+    // Takes the slots of the forgotten rows.
+    const other = await prefill(target, [30, 31, 32])
+    for (const rows of [
+      [0, 2],
+      [1, 3],
+    ]) {
+      expect(await draft(output!.features, rows), 'committed').toEqual(await draft(copies, rows))
+    }
+    sequence.dispose()
+    await prefill(target, range(16))
+    expect(await draft(output!.features, [0, 2]), 'freed').toEqual(await draft(copies, [0, 2]))
+    await expect(draft(prompt.features, [0])).rejects.toThrow(/earlier step/)
+    // What one call mixes: features that stay, and features that are brought.
+    const ofOther = await copied(other.output.features, [0, 1])
+    const contexts = [other.output.features, ofOther].map((features): DraftContext => {
+      return { sequence: head.createSequence(), tokens: Uint32Array.of(4, 5), features, featureRows: [0, 1], width: 3 }
+    })
+    const [kept, brought] = await head.begin(contexts)
+    expect(kept).toEqual(brought)
+  })
 
   it('shares rows between sequences, and gives all slots back', async () => {
     const { head, context } = await load()

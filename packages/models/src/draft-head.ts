@@ -8,16 +8,19 @@ import {
   type DraftModel,
   type ForwardOptions,
   InvalidArgumentError,
+  type TargetModel,
 } from '@hass-engine/core'
 import type { RunOutputs } from '@hass-engine/kernels'
 import { CandidateRule, type RankedRow } from './draft-candidates.js'
 import { DraftSequence } from './draft-sequence.js'
+import { FeatureInputs, type FeatureSource } from './feature-inputs.js'
 import type { DecoderRuntime } from './passes/decoder-runtime.js'
 import type { PassPart, RowBatch } from './passes/plan-passes.js'
+import { DeviceFeatures } from './target-step.js'
 import type { Precision } from './weights/upload-weights.js'
 
 export interface DraftHeadParts {
-  readonly target: { readonly vocabSize: number; readonly hiddenSize: number }
+  readonly target: TargetModel
   readonly runtime: DecoderRuntime
   /** Target ids of the draft vocabulary, if it is a reduced one. */
   readonly vocabulary: Uint32Array | undefined
@@ -30,15 +33,13 @@ export interface DraftHeadParts {
 interface HeadStep {
   readonly sequence: DraftSequence
   readonly tokens: Uint32Array
-  /** `[rows, hiddenSize]`: the target's features, or those that the rows' parents predicted */
-  readonly features: Float32Array
+  /** The target's features, or those that the rows' parents predicted. */
+  readonly features: FeatureSource
   /** Number of the first row among the sequence's open ones. */
   readonly firstRow: number
   /** Rows from this one on are asked for candidates. */
   readonly firstSelected: number
   readonly ranked: RankedRow[]
-  /** Features predicted by the selected rows, and by the last row in any case. */
-  readonly predicted: Float32Array[]
 }
 
 /** A draft head on a device: each row sees its sequence's committed rows, its drafted ancestors, and itself. */
@@ -80,13 +81,13 @@ export class DeviceDraftHead implements DraftModel, AsyncDisposable {
     this.#checkCall(options, 'begin')
     for (const context of contexts) this.#checkContext(context)
     this.#checkDistinct(contexts.map(({ sequence }) => sequence))
-    const features = await Promise.all(contexts.map((context) => this.#readFeatures(context)))
+    const features = await Promise.all(contexts.map((context) => this.#findFeatures(context)))
     return this.#parts.runtime.exclusively(async () => {
       const steps = contexts.map(({ sequence, tokens, width, coupling }, i): HeadStep => {
         const firstSelected = tokens.length - (width > 0 ? 1 : 0)
         const own = sequence as DraftSequence
         own.beginCycle(new CandidateRule(width, coupling))
-        return { sequence: own, tokens, features: features[i]!, firstRow: 0, firstSelected, ranked: [], predicted: [] }
+        return { sequence: own, tokens, features: features[i]!, firstRow: 0, firstSelected, ranked: [] }
       })
       const parents = steps.map(({ tokens }) => Int32Array.from(tokens, (_, row) => row - 1))
       await this.#run(steps, parents, options.signal)
@@ -153,13 +154,13 @@ export class DeviceDraftHead implements DraftModel, AsyncDisposable {
     const size = this.#hiddenSize
     const rows = parts.reduce((total, { from, to }) => total + to - from, 0)
     const tokens = new Uint32Array(rows)
-    const features = new Float32Array(rows * size)
+    const features = new FeatureInputs(rows, this.#parts.runtime.pool.capacity, size)
     const temperatures: number[] = []
     let at = 0
     for (const { batch, from, to } of parts) {
       const step = steps[batch]!
       tokens.set(step.tokens.subarray(from, to), at)
-      features.set(step.features.subarray(from * size, to * size), at * size)
+      features.add(step.features, from, to)
       for (let row = Math.max(from, step.firstSelected); row < to; row++) {
         temperatures.push(step.sequence.rule!.temperature)
       }
@@ -169,21 +170,17 @@ export class DeviceDraftHead implements DraftModel, AsyncDisposable {
     for (const [i, temperature] of temperatures.entries()) {
       inverseTemperature.fill(1 / temperature, i * size, (i + 1) * size)
     }
-    return { tokens, features, inverseTemperature }
+    return { tokens, inverseTemperature, ...features.inputs }
   }
 
   #collect(steps: readonly HeadStep[], parts: readonly PassPart[], outputs: RunOutputs): void {
     const ids = this.#targetIds(outputs.ids!.readAll() as Uint32Array)
     const logProbs = outputs.logProbs!.readAll() as Float32Array
     const pool = outputs.ids!.shape[1]!
-    let at = 0
     let selected = 0
     for (const { batch, from, to } of parts) {
-      const { sequence, tokens, firstRow, firstSelected, ranked, predicted } = steps[batch]!
-      for (let row = from; row < to; row++, at++) {
-        const isSelected = row >= firstSelected
-        if (isSelected || row === tokens.length - 1) predicted.push(outputs.predicted!.read(at) as Float32Array)
-        if (!isSelected) continue
+      const { sequence, firstRow, firstSelected, ranked } = steps[batch]!
+      for (let row = Math.max(from, firstSelected); row < to; row++) {
         const some = [selected * pool, ++selected * pool] as const
         ranked.push({
           tokens: ids.subarray(...some),
@@ -202,17 +199,18 @@ export class DeviceDraftHead implements DraftModel, AsyncDisposable {
   }
 
   #finish(steps: readonly HeadStep[]): DraftCandidates[] {
-    return steps.map(({ sequence, predicted, ranked, tokens, firstSelected }) => {
-      sequence.features.push(...predicted)
+    return steps.map(({ sequence, ranked, tokens, firstSelected }) => {
       const candidates = sequence.rule!.candidates(ranked)
       // Without candidates a context still has its last row.
-      return firstSelected === tokens.length && tokens.length > 0 ? { ...candidates, rows: 1 } : candidates
+      const rows = firstSelected === tokens.length && tokens.length > 0 ? 1 : ranked.length
+      sequence.numRows += rows
+      return { ...candidates, rows }
     })
   }
 
   #frontierStep({ sequence, frontier }: DraftFrontier): HeadStep {
     const own = this.#checkSequence(sequence)
-    const { features: known, cached } = own
+    const { numRows, cached } = own
     const { tokens, parents } = frontier
     if (tokens.length !== parents.length) {
       throw new InvalidArgumentError(`A frontier has ${tokens.length} tokens and ${parents.length} parents.`, {
@@ -221,18 +219,24 @@ export class DeviceDraftHead implements DraftModel, AsyncDisposable {
       })
     }
     this.#checkTokens(tokens)
-    const features = new Float32Array(tokens.length * this.#hiddenSize)
+    const slots = new Uint32Array(tokens.length)
     for (const [row, parent] of parents.entries()) {
-      checkNumber(parent, `parent of row ${row}`, { min: 0, below: known.length, isInteger: true })
-      features.set(known[parent]!, row * this.#hiddenSize)
+      checkNumber(parent, `parent of row ${row}`, { min: 0, below: numRows, isInteger: true })
+      slots[row] = own.slot(parent)
     }
-    return { sequence: own, tokens, features, firstRow: cached.numOpen, firstSelected: 0, ranked: [], predicted: [] }
+    const features = { kind: 'predicted', slots } as const
+    return { sequence: own, tokens, features, firstRow: cached.numOpen, firstSelected: 0, ranked: [] }
   }
 
-  async #readFeatures({ features, featureRows }: DraftContext): Promise<Float32Array> {
-    const all = new Float32Array(featureRows.length * this.#hiddenSize)
-    for (let i = 0; i < featureRows.length; i++) all.set(await features.read(featureRows[i]!), i * this.#hiddenSize)
-    return all
+  /** Features of the head's own target stay where they are; others are copied. */
+  async #findFeatures({ features, featureRows }: DraftContext): Promise<FeatureSource> {
+    if (features instanceof DeviceFeatures && features.model === this.#parts.target) {
+      const slots = features.slotsOf(featureRows)
+      if (slots) return { kind: 'target', slots }
+    }
+    const values = new Float32Array(featureRows.length * this.#hiddenSize)
+    for (let i = 0; i < featureRows.length; i++) values.set(await features.read(featureRows[i]!), i * this.#hiddenSize)
+    return { kind: 'given', values }
   }
 
   #checkContext({ sequence, tokens, features, featureRows, width }: DraftContext): void {

@@ -9,8 +9,8 @@ export class DraftSequence implements ModelSequence {
   readonly head: unknown
   /** @internal Open rows are the drafted ones: row i of a cycle, i ≥ 1, is open row i - 1; row 0 is committed. */
   readonly cached: CachedRows
-  /** @internal What the cycle's rows have predicted, by their number; nothing before the first `begin`. */
-  features: Float32Array[] = []
+  /** @internal Rows of the present cycle; none before the first `begin`. */
+  numRows = 0
   /** @internal */
   rule: CandidateRule | undefined
 
@@ -41,13 +41,19 @@ export class DraftSequence implements ModelSequence {
   /** Frees the cache; a second call does nothing. */
   dispose(): void {
     this.cached.dispose()
-    this.features = []
+    this.numRows = 0
   }
 
   /** @internal Forgets drafted rows. */
   beginCycle(rule: CandidateRule): void {
     this.cached.close()
-    this.features = []
+    this.numRows = 0
     this.rule = rule
+  }
+
+  /** @internal Slot of a row of the present cycle: what the row predicted lies beside it. */
+  slot(row: number): number {
+    const { cached } = this
+    return row === 0 ? cached.committed[cached.length - 1]! : cached.slot(row - 1)
   }
 }

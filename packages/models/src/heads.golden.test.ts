@@ -55,7 +55,12 @@ describe.each(deviceKinds)('golden heads on %s', (kind) => {
             floats(tensors, `prompt${i}.${key}`).subarray(row * size, (row + 1) * size)
           const { hiddenSize, vocabSize } = target
           expectClose(observed.get('fc_out')!, rowOf('fc_out', hiddenSize), hiddenTolerance, `fc_out[${row}]`)
-          expectClose(sequence.features[0]!, rowOf('features_out', hiddenSize), hiddenTolerance, `features_out[${row}]`)
+          expectClose(
+            observed.get('predicted')!,
+            rowOf('features_out', hiddenSize),
+            hiddenTolerance,
+            `features_out[${row}]`,
+          )
           expectClose(observed.get('logits')!, rowOf('logits', vocabSize), logitsTolerance, `logits[${row}]`)
         }
         expect(sequence.length).toBe(tokens.length)

@@ -22,6 +22,8 @@ export interface TargetParts {
   readonly model: OpenedModel
   readonly tensors: ReadonlyMap<string, DeviceTensor>
   readonly precision: Precision
+  /** `[slots, hiddenSize] F32`, a row beside each slot of the cache */
+  readonly features: DeviceTensor
   readonly runtime: DecoderRuntime
   readonly chooser: NoiseChooser
   readonly maxContext: number
@@ -41,6 +43,8 @@ export class DeviceTargetModel implements TargetModel, AsyncDisposable {
   readonly precision: Precision
   /** @internal For draft heads. */
   readonly opened: OpenedModel
+  /** @internal For draft heads: `[slots, hiddenSize] F32`, each row valid as long as its slot is taken. */
+  readonly features: DeviceTensor
   readonly #tensors: ReadonlyMap<string, DeviceTensor>
   readonly #runtime: DecoderRuntime
   readonly #chooser: NoiseChooser
@@ -56,6 +60,7 @@ export class DeviceTargetModel implements TargetModel, AsyncDisposable {
     this.hiddenSize = this.config.hiddenSize
     this.maxContext = parts.maxContext
     this.precision = parts.precision
+    this.features = parts.features
     this.#tensors = parts.tensors
     this.#runtime = parts.runtime
     this.#chooser = parts.chooser
@@ -125,6 +130,7 @@ export class DeviceTargetModel implements TargetModel, AsyncDisposable {
     const sequence = step.sequence as DeviceSequence
     const opened = new TargetStep(step, sequence, this, this.#chooser)
     sequence.begin(opened, step.parents)
+    opened.features.place(sequence.cached.slots(opened.rows))
     return opened
   }
 

@@ -3,6 +3,8 @@ import type { CachedRows } from './cache/cached-rows.js'
 
 /** What a sequence knows of its step. */
 interface OpenedStep {
+  /** Only these rows have their slots still. */
+  keep(rows: ArrayLike<number>): void
   expire(): void
 }
 
@@ -31,6 +33,7 @@ export class DeviceSequence implements TargetSequence {
 
   commit(rows: ArrayLike<number>): void {
     this.cached.commit(rows)
+    this.#step?.keep(rows)
   }
 
   /**
@@ -48,6 +51,7 @@ export class DeviceSequence implements TargetSequence {
   /** Frees the cache, behind the pass if one is running; a second call does nothing. */
   dispose(): void {
     this.cached.dispose()
+    this.#step?.keep([])
   }
 
   /** @internal Opens a step's rows; the outputs of the step before it cannot be read any more. */

@@ -17,7 +17,7 @@ export class TargetStep implements TargetOutput {
     this.tokens = Uint32Array.from(step.tokens)
     this.#asked = step.logits ?? 'all'
     this.logits = new DeviceLogits(this.rows, model.vocabSize, chooser)
-    this.features = new DeviceFeatures(this.rows, model.hiddenSize, 'features')
+    this.features = new DeviceFeatures(this.rows, model)
   }
 
   get rows(): number {
@@ -26,6 +26,11 @@ export class TargetStep implements TargetOutput {
 
   asksFor(row: number): boolean {
     return this.#asked === 'all' || (this.#asked === 'last' && row === this.rows - 1)
+  }
+
+  /** Only these rows have their slots still. */
+  keep(rows: ArrayLike<number>): void {
+    this.features.keep(rows)
   }
 
   /** The pass has failed: nothing of the step remains. */
@@ -40,9 +45,45 @@ export class TargetStep implements TargetOutput {
   }
 }
 
-class DeviceFeatures extends StepRows {
+/** Features of a step; those of rows that have their slots still lie beside them on the device, too. */
+export class DeviceFeatures extends StepRows {
+  readonly model: TargetModel
+  #slots: readonly (number | undefined)[] = []
+
+  constructor(rows: number, model: TargetModel) {
+    super(rows, model.hiddenSize, 'features')
+    this.model = model
+  }
+
   get hiddenSize(): number {
     return this.columns
+  }
+
+  /** @param slots `[rows]`, what the pass writes */
+  place(slots: readonly number[]): void {
+    this.#slots = slots
+  }
+
+  keep(rows: ArrayLike<number>): void {
+    const kept: number[] = []
+    for (let i = 0; i < rows.length; i++) kept[rows[i]!] = this.#slots[rows[i]!]!
+    this.#slots = kept
+  }
+
+  override expire(): void {
+    super.expire()
+    this.#slots = []
+  }
+
+  /** Where the device keeps these rows; undefined if there is one that it does not keep (any more). */
+  slotsOf(rows: ArrayLike<number>): Uint32Array | undefined {
+    const slots = new Uint32Array(rows.length)
+    for (let i = 0; i < rows.length; i++) {
+      const slot = this.#slots[rows[i]!]
+      if (slot === undefined) return undefined
+      slots[i] = slot
+    }
+    return slots
   }
 }
 

@@ -38,6 +38,11 @@ export class CachedRows {
     return this.#open[row]!.slot
   }
 
+  /** Slots of the first `count` open rows. */
+  slots(count: number): number[] {
+    return this.#open.slice(0, count).map(({ slot }) => slot)
+  }
+
   parent(row: number): number {
     return this.#open[row]!.parent
   }

@@ -41,6 +41,8 @@ export interface DecoderRuntimeOptions {
   readonly maxSelected: number
   readonly activationBlock: ActivationBlock
   readonly observer?: Observer
+  /** Further states that the pass reads or writes, by name: tensors of others, which are not freed with the runtime. */
+  readonly states?: Readonly<Record<string, DeviceTensor>>
   /** Records the forward pass and names its outputs. */
   readonly build: (pass: DecoderPass, selection: PassSelection) => void
 }
@@ -51,6 +53,8 @@ export interface PassSelection {
   readonly selectedRows: Dimension
   /** `[selectedRows] U32` */
   readonly selected: GraphTensor
+  /** The options' `states` as the graph knows them. */
+  readonly states: Readonly<Record<string, GraphTensor>>
 }
 
 /** One pass over some rows of each batch, in the order of the parts. */
@@ -109,12 +113,16 @@ export class DecoderRuntime {
       ...(options.observer && { observe: (name: string, tensor: GraphTensor) => this.#expose(graph, name, tensor) }),
     }
     const selectedRows = graph.dimension('selected', maxSelected)
-    options.build(pass, { rows, selectedRows, selected: graph.input('selected', 'U32', [selectedRows]) })
-    const states = caches.flatMap(({ keys, values }) => [keys.name, values.name])
-    this.#caches = allocateAll(device, states, { dtype: cacheDtype, shape })
+    const others = options.states ?? {}
+    const states = Object.fromEntries(
+      Object.entries(others).map(([name, { dtype, shape }]) => [name, graph.state(name, dtype, shape)]),
+    )
+    options.build(pass, { rows, selectedRows, selected: graph.input('selected', 'U32', [selectedRows]), states })
+    const cacheNames = caches.flatMap(({ keys, values }) => [keys.name, values.name])
+    this.#caches = allocateAll(device, cacheNames, { dtype: cacheDtype, shape })
     try {
       this.#program = device.compile(graph, {
-        bindings: { ...weights.bindings(), ...this.#caches, rope: options.ropeTable },
+        bindings: { ...weights.bindings(), ...this.#caches, ...others, rope: options.ropeTable },
       })
     } catch (error) {
       for (const cache of Object.values(this.#caches)) cache.dispose()
