@@ -186,7 +186,7 @@ class DeviceHeadTrainer implements HeadTrainer {
         featureWeights,
         tokenWeights,
       },
-      dims,
+      dims: { ...dims, sequences: rows.firsts.length },
     })
     return rows.steps.map((_, i) => {
       const losses = meanLosses(

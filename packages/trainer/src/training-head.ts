@@ -43,14 +43,25 @@ export class TrainingHead {
 
   /** The predicted features of the rows whose `combine` is `h`: no input norm, no final norm. */
   predict(h: GraphTensor, positions: GraphTensor, context: SourceContext, seen: AlignedContext): GraphTensor {
-    const graph = this.#graph
+    const a = this.addAttention(h, this.attend(h, positions, context, seen))
+    return this.#project(this.gate(a), 'layers.0.mlp.down_proj', a)
+  }
+
+  /** What the attention's output projection reads, `[rows, heads · headSize]`. */
+  attend(h: GraphTensor, positions: GraphTensor, context: SourceContext, seen: AlignedContext): GraphTensor {
     const { heads, kvHeads } = this.#config
     const q = this.#rotate(this.#project(h, 'layers.0.self_attn.q_proj'), positions, 'q_norm')
-    const attended = graph.alignedAttention(q, context.keys, context.values, seen, { heads, kvHeads })
-    const a = this.#project(attended, 'layers.0.self_attn.o_proj', h)
+    return this.#graph.alignedAttention(q, context.keys, context.values, seen, { heads, kvHeads })
+  }
+
+  addAttention(h: GraphTensor, attended: GraphTensor): GraphTensor {
+    return this.#project(attended, 'layers.0.self_attn.o_proj', h)
+  }
+
+  /** What the MLP's output projection reads, `[rows, intermediate]`. */
+  gate(a: GraphTensor): GraphTensor {
     const x = this.#norm(a, 'layers.0.post_attention_layernorm')
-    const gated = graph.siluMul(this.#project(x, 'layers.0.mlp.gate_proj'), this.#project(x, 'layers.0.mlp.up_proj'))
-    return this.#project(gated, 'layers.0.mlp.down_proj', a)
+    return this.#graph.siluMul(this.#project(x, 'layers.0.mlp.gate_proj'), this.#project(x, 'layers.0.mlp.up_proj'))
   }
 
   #rotate(x: GraphTensor, positions: GraphTensor, norm: 'q_norm' | 'k_norm'): GraphTensor {

@@ -47,7 +47,7 @@ export function declareStep(graph: Graph, step: number, masked: Dimension, limit
 /** The elements of the steps' inputs, and the dimensions that they do not tell. */
 export function bindSteps({ context, firsts, steps }: TrainingRows) {
   const inputs: Record<string, InputData> = {}
-  const dims: Record<string, number> = { sequences: firsts.length }
+  const dims: Record<string, number> = {}
   let [slots, pool] = [context.length, 0]
   for (const [i, rows] of steps.entries()) {
     for (const [name, data] of Object.entries(rows)) inputs[`step${i + 1}.${name}`] = data

@@ -6,6 +6,7 @@ import {
   type NoiseField,
   noiseStreams,
 } from '@hass-engine/core'
+import type { BatchLimits } from '../alignment/step-inputs.js'
 import { CorpusError } from '../corpus/errors.js'
 import type { Corpus } from '../corpus/open-corpus.js'
 import type { CorpusSequence } from '../corpus/sequence.js'
@@ -137,6 +138,11 @@ export class Dataset {
   /** Numbers in the corpus of the sequences that are read. */
   get corpusSequences(): Uint32Array {
     return Uint32Array.from(this.#windows, ({ sequence }) => sequence)
+  }
+
+  /** Most sequences of a batch, and the longest one's rows. */
+  get limits(): BatchLimits {
+    return { sequences: this.#maxSequences, positions: Math.max(2, ...this.#windows.map(({ length }) => length)) }
   }
 
   numBatches(epoch: number): number {

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { chain } from '@hass-engine/draft-tree'
+import type { Device } from '@hass-engine/kernels'
 import { createDraftHead } from '@hass-engine/models'
 import type { OpenedModel } from '@hass-engine/weights'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -11,9 +12,10 @@ import { createDataset, type Dataset } from '../dataset/dataset.js'
 import { sumAcceptance } from '../evaluation/acceptance.js'
 import { replayResponses } from '../evaluation/replay.js'
 import { createHeadModel } from '../export/head-model.js'
-import type { HeadParameters } from '../export/head-parameters.js'
+import { type HeadParameters, headConfig } from '../export/head-parameters.js'
 import { useDevice } from '../testing/devices.js'
 import { createTinyTarget, runCorpus, type TinyTarget, tinyPrompts } from '../testing/tiny-target.js'
+import { LayerActivations } from './layer-activations.js'
 import { createWarmStart } from './warm-start.js'
 
 describe('createWarmStart', () => {
@@ -33,20 +35,51 @@ describe('createWarmStart', () => {
   })
   afterAll(() => rm(folder, { recursive: true, force: true }))
 
-  it('takes the last layer, silences it, and predicts the next feature better than any constant', async () => {
+  it('takes the last layer, made to read features, which the final norm has scaled', async () => {
+    const { parameters } = await createWarmStart({ device: device(), target: tiny.model, dataset, rows: 200 })
+    const read = (name: string) => tiny.model.tensors.get(name)!.readFloat32()
+    const last = `layers.${tiny.model.config.layers - 1}`
+    const [finalNorm, inputNorm, innerNorm] = await Promise.all(
+      ['norm', `${last}.input_layernorm`, `${last}.post_attention_layernorm`].map((name) => read(`${name}.weight`)),
+    )
+    const size = finalNorm!.length
+    // A feature by its weights is a normed row by the final norm's and those.
+    for (const name of ['self_attn.q_proj', 'self_attn.k_proj', 'self_attn.v_proj']) {
+      const of = await read(`${last}.${name}.weight`)
+      const found = parameters.get(`layers.0.${name}.weight`)!
+      for (const [i, value] of found.entries()) {
+        expect(value * finalNorm![i % size]!).toBeCloseTo(of[i]! * inputNorm![i % size]!, 5)
+      }
+    }
+    for (const [i, value] of parameters.get('layers.0.post_attention_layernorm.weight')!.entries()) {
+      expect(value * finalNorm![i]!).toBeCloseTo(innerNorm![i]!, 5)
+    }
+    for (const name of ['mlp.gate_proj', 'mlp.up_proj']) {
+      expect(parameters.get(`layers.0.${name}.weight`)).toEqual(await read(`${last}.${name}.weight`))
+    }
+  })
+
+  it('predicts the next feature, each output better than without it', async () => {
     const { parameters, rows } = await createWarmStart({ device: device(), target: tiny.model, dataset })
     expect(rows).toBeGreaterThan(1000)
-    const last = `layers.${tiny.model.config.layers - 1}`
-    for (const name of ['self_attn.q_proj', 'self_attn.k_proj', 'self_attn.v_proj', 'mlp.gate_proj', 'mlp.up_proj']) {
-      const of = await tiny.model.tensors.get(`${last}.${name}.weight`)!.readFloat32()
-      expect(parameters.get(`layers.0.${name}.weight`)).toEqual(of)
+    const attention = 'layers.0.self_attn.o_proj.weight'
+    const mlp = 'layers.0.mlp.down_proj.weight'
+    const without = (...names: string[]) =>
+      new Map(
+        [...parameters].map(([name, values]) => [
+          name,
+          names.includes(name) ? new Float32Array(values.length) : values,
+        ]),
+      )
+    const errors: number[] = []
+    for (const some of [without(attention, mlp), without(mlp), parameters]) {
+      errors.push((await errorOf(device(), dataset, tiny.model, some)).error)
     }
-    for (const name of ['self_attn.o_proj', 'mlp.down_proj']) {
-      expect(parameters.get(`layers.0.${name}.weight`)!.every((value) => value === 0)).toBe(true)
-    }
-    // On prompts that the regression has not seen.
+    expect(errors[1]).toBeLessThan(errors[0]!)
+    expect(errors[2]).toBeLessThan(errors[1]!)
+    // On prompts that the regressions have not seen.
     const heldOut = createDataset({ corpus, seed: 1, noise: 0, heldOutShare: 0.2, split: 'held-out' })
-    const { error, variance } = await errorOf(heldOut, tiny.model, parameters)
+    const { error, variance } = await errorOf(device(), heldOut, tiny.model, parameters)
     expect(error).toBeLessThan(0.7 * variance)
   })
 
@@ -73,32 +106,32 @@ describe('createWarmStart', () => {
   })
 })
 
-/** Mean squares of `fc`'s error over rows that count, and of the features around their mean. */
-async function errorOf(dataset: Dataset, target: OpenedModel, parameters: HeadParameters) {
+/** Mean squares of the head's error over rows that count, and of the features around their mean. */
+async function errorOf(device: Device, dataset: Dataset, target: OpenedModel, parameters: HeadParameters) {
   const size = target.config.hiddenSize
   const embeddings = await target.tensors.get('embed_tokens.weight')!.readFloat32()
-  const fc = parameters.get('fc.weight')!
+  const config = headConfig(target.config, parameters)
+  const { limits } = dataset
+  using activations = await LayerActivations.create({ device, config, parameters, embeddings, limits })
+  const mlp = parameters.get('layers.0.mlp.down_proj.weight')!
+  const width = config.intermediateSize
   let [error, square, count] = [0, 0, 0]
   const mean = new Float64Array(size)
   for (let batch = 0; batch < dataset.numBatches(0); batch++) {
-    const { tokens, features, lossMask } = await dataset.readBatch({ epoch: 0, batch })
-    for (const row of lossMask.keys()) {
-      if (!lossMask[row]) continue
-      count++
-      const token = tokens[row]!
-      const x = [
-        ...embeddings.subarray(token * size, (token + 1) * size),
-        ...features.subarray(row * size, (row + 1) * size),
-      ]
+    const read = await dataset.readBatch({ epoch: 0, batch })
+    const { residual, gated } = await activations.run(read)
+    const rows = [...read.lossMask.keys()].filter((row) => read.lossMask[row])
+    for (const [i, row] of rows.entries()) {
       for (let o = 0; o < size; o++) {
-        const next = features[(row + 1) * size + o]!
-        let predicted = 0
-        for (const [i, value] of x.entries()) predicted += fc[o * 2 * size + i]! * value
+        let predicted = residual[i * size + o]!
+        for (let k = 0; k < width; k++) predicted += mlp[o * width + k]! * gated[i * width + k]!
+        const next = read.features[(row + 1) * size + o]!
         error += (predicted - next) ** 2
         square += next ** 2
         mean[o]! += next
       }
     }
+    count += rows.length
   }
   return { error: error / count, variance: square / count - mean.reduce((sum, m) => sum + (m / count) ** 2, 0) }
 }
