@@ -25,6 +25,8 @@ export default defineConfig({
       // biome-ignore lint/suspicious/noUndeclaredEnvVars: no build depends on it
       ...(process.env.HASS_TEST_SERVER ? [] : ['**/real-server.test.ts']),
     ],
+    // By default one core is left idle: half of a small machine.
+    maxWorkers: '100%',
     testTimeout: isLong ? 1_800_000 : 60_000,
     coverage: {
       provider: 'v8',
