@@ -3,6 +3,7 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
+import type { BenchmarkSummary } from '@hass-engine/bench'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { goldenPath, listGolden } from '../../../test/support/golden.js'
 import { runCli } from './run-cli.js'
@@ -134,6 +135,42 @@ describe('--server', () => {
     const { status, output } = await run(['chat', '--server', url], { input: 'Which planet is red?\nSure?\n' })
     expect([status, output]).toEqual([0, 'Mars.\nMars.\n'])
     expect(bodies.at(-1)!.messages).toHaveLength(3)
+  })
+
+  it('measures one against another', async () => {
+    const sets = join(folder, 'planets.jsonl')
+    await writeFile(sets, `${JSON.stringify({ id: 'planets/1', turns: ['Which planet is red?'] })}\n`)
+    const servers = [
+      '--server',
+      `slow=${url}`,
+      '--server',
+      `fast=${url}`,
+      '--server-kind',
+      'vllm',
+      '--server-model',
+      'm',
+    ]
+    const args = ['bench', ...servers, '--sets', sets, '--temperatures', '0', '-n', '9', '--json']
+    const { status, output } = await run(args)
+    expect(status).toBe(0)
+    const { settings, cells } = JSON.parse(output) as BenchmarkSummary
+    expect([settings.baseline, settings.subjects.map(({ name }) => name)]).toEqual(['slow', ['slow', 'fast']])
+    expect(cells.map(({ subject, identical, failures }) => [subject, identical, failures])).toEqual([
+      ['slow', { prompts: 1 }, []],
+      ['fast', { prompts: 1 }, []],
+    ])
+    expect(bodies.at(-1)).toMatchObject({ model: 'm', max_tokens: 9, temperature: 0 })
+  })
+
+  it.each([
+    [['--server', 'http://h'], /is no NAME=URL/],
+    [['--server', 'a=http://h', '--server', 'a=http://g'], /Two servers are called "a"/],
+    [['--server', 'a=http://h', '--threads', '1'], /--threads is for a model on this machine/],
+    [['--server', 'a=http://h', '--methods', 'chain'], /--methods and --eagle-draft/],
+    [['--server-kind', 'vllm'], /--server is: it is missing/],
+  ])('refuses to measure with %j', async (flags, message) => {
+    const { status, errors } = await run(['bench', ...flags])
+    expect([status, errors]).toEqual([2, expect.stringMatching(message)])
   })
 
   it.each([

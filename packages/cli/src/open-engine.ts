@@ -1,8 +1,7 @@
 import { basename } from 'node:path'
 import { type Engine, type EngineOptions, loadEngine } from '@hass-engine/engine'
 import { doctor } from '@hass-engine/kernels'
-import { UsageError } from './errors.js'
-import { type Generator, openServer } from './open-server.js'
+import { type Generator, openServer, refuseServerKind } from './open-server.js'
 import { engineOptions, type ModelFlags, type ServerFlags } from './options.js'
 import type { Terminal } from './terminal.js'
 
@@ -13,9 +12,7 @@ export async function openGenerator(
   signal?: AbortSignal,
 ): Promise<Generator> {
   if (flags.server !== undefined) return openServer(flags.server, flags, terminal)
-  if (flags.serverKind !== undefined || flags.serverModel !== undefined) {
-    throw new UsageError('--server-kind and --server-model say what --server is: it is missing.')
-  }
+  refuseServerKind(flags)
   return openEngine(flags, terminal, signal)
 }
 

@@ -2,7 +2,7 @@ import { type ServerKind, serverKinds } from '@hass-engine/client'
 import type { EngineGenerateOptions, EngineOptions } from '@hass-engine/engine'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 
-/** Of `chat` and `generate`: which model, and where it runs. */
+/** Which model, and where it runs. */
 export interface ModelFlags {
   readonly model?: string
   readonly draft?: string
@@ -11,11 +11,15 @@ export interface ModelFlags {
   readonly contextTokens?: number
 }
 
-/** Of `chat` and `generate`: which server answers instead of a model on this machine. */
-export interface ServerFlags {
-  readonly server?: string
+/** What servers are, and which of their models answers. */
+export interface ServerKindFlags {
   readonly serverKind?: ServerKind
   readonly serverModel?: string
+}
+
+/** Of `chat` and `generate`: which server answers instead of a model on this machine. */
+export interface ServerFlags extends ServerKindFlags {
+  readonly server?: string
 }
 
 /** Of `chat` and `generate`: how tokens are chosen, and when the text ends. */
@@ -44,8 +48,13 @@ export function addModelFlags(command: Command): Command {
 }
 
 export function addServerFlags(command: Command): Command {
+  return addServerKindFlags(
+    command.option('--server <url>', 'ask a server instead of a model on this machine; HASS_API_KEY is its key'),
+  )
+}
+
+export function addServerKindFlags(command: Command): Command {
   return command
-    .option('--server <url>', 'ask a server instead of a model on this machine; HASS_API_KEY is its key')
     .addOption(new Option('--server-kind <kind>', 'what the server is (default: openai)').choices(serverKinds))
     .option('--server-model <name>', 'which of the server’s models')
 }
@@ -111,7 +120,7 @@ export function parseSeed(text: string): bigint {
   return BigInt(text)
 }
 
-function collect(text: string, texts: readonly string[] = []): string[] {
+export function collect(text: string, texts: readonly string[] = []): string[] {
   return [...texts, text]
 }
 

@@ -12,12 +12,14 @@ import { methods } from '../bench/methods.js'
 import { openSubjects, type SubjectFlags } from '../bench/open-subjects.js'
 import { type PrintFlags, printResults } from '../bench/print-results.js'
 import { createProgressBar } from '../bench/progress-bar.js'
+import { openServerSubjects, type ServerSubjectFlags } from '../bench/server-subjects.js'
 import { UsageError } from '../errors.js'
-import { addModelFlags, parseNumber } from '../options.js'
+import { refuseServerKind } from '../open-server.js'
+import { addModelFlags, addServerKindFlags, collect, parseNumber } from '../options.js'
 import type { Outcome } from '../outcome.js'
 import { type Terminal, write } from '../terminal.js'
 
-interface BenchFlags extends SubjectFlags, PrintFlags {
+interface BenchFlags extends SubjectFlags, ServerSubjectFlags, PrintFlags {
   readonly sets?: readonly string[]
   readonly datasets?: string
   readonly temperatures: readonly number[]
@@ -34,6 +36,11 @@ export function addBench(program: Command, terminal: Terminal, outcome: Outcome)
     .enablePositionalOptions()
     .description(
       'measure throughput, speedup and τ of ways to decode over data sets, and whether the text stays the same',
+    )
+    .option(
+      '--server <name=url>',
+      'measure servers instead, given once for each; the first is what others are compared with; HASS_API_KEY is their key',
+      collect,
     )
     .option('--eagle-draft <folder>', 'a head trained at one alignment step: the row EAGLE-2')
     .option(
@@ -56,7 +63,9 @@ export function addBench(program: Command, terminal: Terminal, outcome: Outcome)
     .option('--seed <integer>', 'prompt i has seed + i', parseNumber, 0)
     .option('--system <text>', 'what the model is told before the prompt')
     .option('--results <file>', 'keep results there as they come, and go on with those that it holds')
-  addPrintFlags(addModelFlags(command)).action((flags: BenchFlags) => bench(flags, terminal, outcome))
+  addPrintFlags(addServerKindFlags(addModelFlags(command))).action((flags: BenchFlags) =>
+    bench(flags, terminal, outcome),
+  )
   addPrintFlags(
     command.command('show').description('print results that were kept').argument('<results>', 'file of --results'),
   ).action(async (path: string, flags: PrintFlags) => {
@@ -90,7 +99,10 @@ async function bench(flags: BenchFlags, terminal: Terminal, outcome: Outcome): P
   const interrupt = () => interruption.abort(new DOMException('The benchmark was interrupted.', 'AbortError'))
   process.once('SIGINT', interrupt)
   try {
-    await using opened = await openSubjects(flags, terminal, interruption.signal)
+    if (!flags.server) refuseServerKind(flags)
+    await using opened = flags.server
+      ? openServerSubjects(flags.server, flags, terminal)
+      : await openSubjects(flags, terminal, interruption.signal)
     const options: BenchmarkOptions = {
       ...opened,
       dataSets,
