@@ -21,6 +21,7 @@ interface TrainFlags {
   readonly output: string
   readonly model?: string
   readonly recipe: string
+  readonly start?: string
   readonly resume?: true
   readonly shards?: number
   readonly maxMinutes?: number
@@ -37,6 +38,7 @@ export function addTrain(program: Command, terminal: Terminal, outcome: Outcome)
     .requiredOption('-o, --output <folder>', 'the run: checkpoints, log.jsonl, report.html, and best/, the head')
     .option('-m, --model <path>', 'the target (default: the embedded SmolLM2-135M-Instruct)')
     .option('-r, --recipe <recipe>', `${Object.keys(recipes).join(', ')}, or a JSON file of one`, 'embedded')
+    .option('--start <head>', 'a head to begin with (default: one made by regression)')
     .option('--resume', 'go on with the run in the folder')
     .option('--shards <count>', 'first shards of the corpus (default: those the run began with, else all)', parseNumber)
     .option('--max-minutes <minutes>', 'save a checkpoint and end after so long', parseNumber)
@@ -65,6 +67,7 @@ async function train(corpus: string, flags: TrainFlags, terminal: Terminal, outc
       device,
       resume,
       signal: interruption.signal,
+      ...(flags.start !== undefined && { start: await openModel(flags.start) }),
       ...(shards !== undefined && { shards }),
       ...(maxMinutes !== undefined && { maxMinutes }),
     }

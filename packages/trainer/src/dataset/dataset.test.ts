@@ -60,6 +60,17 @@ describe('createDataset', () => {
     }
   })
 
+  it('counts the rows of prompts as well if it is told to', async () => {
+    const dataset = createDataset({ ...options, corpus, countsPrompts: true })
+    for (const batch of await epochOf(dataset, 0)) {
+      for (const [b, index] of batch.corpusSequences.entries()) {
+        const { length } = sequences[index]!.tokens
+        const mask = batch.lossMask.subarray(b * batch.positions, (b + 1) * batch.positions)
+        expect([...mask]).toEqual(Array.from(mask, (_, t) => (t + 2 < length ? 1 : 0)))
+      }
+    }
+  })
+
   it('reads every sequence once an epoch, in an order of seed and epoch', async () => {
     const dataset = createDataset({ ...options, corpus })
     const first = order(await epochOf(dataset, 0))

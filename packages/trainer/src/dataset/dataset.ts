@@ -36,6 +36,11 @@ export interface DatasetOptions {
    */
   readonly contextRows?: number
   /**
+   * Rows of prompts that are kept count as well, where the paper counts responses alone: about twice the data of a
+   * corpus of short answers, for what its features have cost already. Defaults to false.
+   */
+  readonly countsPrompts?: boolean
+  /**
    * Input features get uniform noise of ±(noise · 512 / rows of the sequence). The paper's 0.1 is meant for sequences
    * of two thousand tokens; short ones get much of it. Defaults to 0.1; 0 is none.
    */
@@ -71,6 +76,7 @@ const optionKeys = [
   'maxSequences',
   'maxLength',
   'contextRows',
+  'countsPrompts',
   'noise',
   'draftVocabulary',
 ]
@@ -101,6 +107,7 @@ export class Dataset {
   readonly #noise: NoiseField
   readonly #noiseScale: number
   readonly #windows: readonly Window[]
+  readonly #countsPrompts: boolean
   readonly #draftVocabulary: ReadonlySet<number> | undefined
   readonly #maxRows: number
   readonly #maxSequences: number
@@ -116,6 +123,7 @@ export class Dataset {
     this.#maxRows = checkNumber(options.maxRows ?? 1024, 'maxRows', { min: 1, isInteger: true })
     this.#maxSequences = checkNumber(options.maxSequences ?? 16, 'maxSequences', { min: 1, isInteger: true })
     this.#noiseScale = checkNumber(options.noise ?? 0.1, 'noise', { min: 0, max: 1 })
+    this.#countsPrompts = options.countsPrompts ?? false
     this.#noise = createNoiseField(seed)
     this.#seed = seed
     this.#draftVocabulary = options.draftVocabulary && new Set(options.draftVocabulary)
@@ -158,7 +166,7 @@ export class Dataset {
    * Reads the batch at a cursor.
    *
    * Row t of a sequence holds the feature of its token t and the token at t + 1, and counts if the token at t + 2, whose
-   * distribution it is to predict, is part of a response (HASS, section 3.1).
+   * distribution it is to predict, is part of a response (HASS, section 3.1), or of a prompt with `countsPrompts`.
    *
    * @throws CorpusError `HASS_ERR_CORPUS_CORRUPT`, naming the shard
    */
@@ -184,7 +192,8 @@ export class Dataset {
       const at = i * positions
       tokens.set(ids.subarray(first + 1, first + 1 + length), at)
       // One short of the length: the last row has no next feature.
-      lossMask.set(responseMask.subarray(first + 2, first + 1 + length), at)
+      if (this.#countsPrompts) lossMask.fill(1, at, at + length - 1)
+      else lossMask.set(responseMask.subarray(first + 2, first + 1 + length), at)
       for (let row = 0; tokenLossMask && row < length - 1; row++) {
         const isKnown = this.#draftVocabulary!.has(ids[first + row + 2]!)
         tokenLossMask[at + row] = isKnown ? lossMask[at + row]! : 0

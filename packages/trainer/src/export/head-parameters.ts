@@ -1,5 +1,5 @@
 import { elementCount, InvalidArgumentError } from '@hass-engine/core'
-import type { ModelConfig } from '@hass-engine/weights'
+import type { ModelConfig, OpenedModel } from '@hass-engine/weights'
 import { headShapes } from '../training-head.js'
 
 /** A head's trained tensors by their published names, `fc.weight`, `layers.0.…`, each row-major float32. */
@@ -31,6 +31,16 @@ export function headConfig(target: ModelConfig, parameters: HeadParameters, draf
     hasQueryKeyNorm: false,
     ...(draftVocabSize !== undefined && { draftVocabSize }),
   }
+}
+
+/** A head's trained tensors, as its files hold them. */
+export async function readHeadParameters({ config, tensors }: OpenedModel): Promise<HeadParameters> {
+  const parameters = new Map<string, Float32Array>()
+  for (const name of headShapes(config, (one) => tensors.has(one)).keys()) {
+    const tensor = tensors.get(name)
+    if (tensor) parameters.set(name, await tensor.readFloat32())
+  }
+  return parameters
 }
 
 /**

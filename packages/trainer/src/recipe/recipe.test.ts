@@ -49,6 +49,7 @@ describe('recipes', () => {
     ['missing fields', { seed: undefined }, /seed/],
     ['a batch of nothing', { batch: { ...tinyRecipe.batch, maxRows: 0 } }, /batch\.maxRows/],
     ['an unknown field of the batch', { batch: { ...tinyRecipe.batch, rows: 3 } }, /rows/],
+    ['neither true nor false', { batch: { ...tinyRecipe.batch, countsPrompts: 1 } }, /batch\.countsPrompts/],
     ['a batch that is no object', { batch: 7 }, /batch is no object/],
     ['no phases', { phases: [] }, /phases/],
     ['phases that are no list', { phases: 'many' }, /phases is no list/],

@@ -27,6 +27,8 @@ export interface TrainingRecipe extends Omit<TrainingPlan, 'phases'> {
     readonly maxLength: number
     /** Rows kept before the first that counts; `null` for all. */
     readonly contextRows: number | null
+    /** Whether those of prompts count as well. */
+    readonly countsPrompts: boolean
   }
   /** Input features get uniform noise of ±(noise · 512 / rows of the sequence). */
   readonly noise: number
@@ -55,6 +57,14 @@ const recipeKeys: readonly (keyof TrainingRecipe)[] = [
   'checkpointMinutes',
 ]
 
+const batchKeys: readonly (keyof TrainingRecipe['batch'])[] = [
+  'maxRows',
+  'maxSequences',
+  'maxLength',
+  'contextRows',
+  'countsPrompts',
+]
+
 /**
  * Checks every field of a recipe that came from a file.
  *
@@ -66,7 +76,7 @@ export function parseRecipe(value: unknown, name: string): TrainingRecipe {
     const recipe = object(value, 'the recipe') as unknown as TrainingRecipe
     checkKeys(recipe, recipeKeys, 'the recipe')
     const { batch, evaluation } = recipe
-    checkKeys(object(batch, 'batch'), ['maxRows', 'maxSequences', 'maxLength', 'contextRows'], 'batch')
+    checkKeys(object(batch, 'batch'), batchKeys, 'batch')
     checkKeys(object(evaluation, 'evaluation'), ['everyMinutes', 'sequences'], 'evaluation')
     const count = (found: unknown, field: string, min = 1) => checkNumber(found, field, { min, isInteger: true })
     count(recipe.seed, 'seed', 0)
@@ -77,6 +87,7 @@ export function parseRecipe(value: unknown, name: string): TrainingRecipe {
     count(batch.maxSequences, 'batch.maxSequences')
     count(batch.maxLength, 'batch.maxLength', 2)
     if (batch.contextRows !== null) count(batch.contextRows, 'batch.contextRows', 0)
+    if (typeof batch.countsPrompts !== 'boolean') throw new Error('batch.countsPrompts is neither true nor false.')
     checkNumber(recipe.noise, 'noise', { min: 0, max: 1 })
     checkNumber(evaluation.everyMinutes, 'evaluation.everyMinutes', { above: 0 })
     count(evaluation.sequences, 'evaluation.sequences')

@@ -60,6 +60,15 @@ describe('trainFromRecipe', () => {
     expect(head.draftVocabSize).toBe(24)
   })
 
+  it('begins with a head that it is given', async () => {
+    const start = await openModel(runPlaces(join(folder, 'whole')).best)
+    const events = await run('started', { start }, 1)
+    const ours = events.find((event) => event.type === 'evaluated')
+    for (const [name, values] of ours!.parameters) {
+      expect([name, values]).toEqual([name, await start.tensors.get(name)!.readFloat32()])
+    }
+  })
+
   it.each([2, 5, 7])('ends with the same bits after a second sitting that begins behind step %i', async (step) => {
     await run(`split-${step}`, {}, step + 1)
     const [start] = await run(`split-${step}`, { resume: true })

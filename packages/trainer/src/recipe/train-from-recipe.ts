@@ -9,6 +9,7 @@ import { createHeadTrainer } from '../create-head-trainer.js'
 import { createDataset, type Dataset } from '../dataset/dataset.js'
 import { createDraftVocabulary, type DraftVocabulary } from '../dataset/draft-vocabulary.js'
 import { exportHead } from '../export/export-head.js'
+import { type HeadParameters, readHeadParameters } from '../export/head-parameters.js'
 import { readTrainerInputs } from '../export/trainer-inputs.js'
 import type { EvaluatedEvent, TrainingEvent } from '../run/events.js'
 import { holdsRun, runPlaces } from '../run/run-places.js'
@@ -28,6 +29,8 @@ export interface TrainFromRecipeOptions {
   readonly shards?: number
   readonly target: OpenedModel
   readonly device: Device
+  /** A head to begin a new run with, as `openModel` gives it. Defaults to `createWarmStart`. */
+  readonly start?: OpenedModel
   /** As in `trainHead`. */
   readonly resume?: boolean
   readonly maxMinutes?: number
@@ -41,6 +44,7 @@ const optionKeys: readonly (keyof TrainFromRecipeOptions)[] = [
   'shards',
   'target',
   'device',
+  'start',
   'resume',
   'maxMinutes',
   'signal',
@@ -68,15 +72,7 @@ export async function* trainFromRecipe(
   const vocabulary = data.vocabulary?.ids
   const parameters = isResumed
     ? (await findCheckpoint(places.checkpoints)).state.parameters
-    : (
-        await createWarmStart({
-          device,
-          target,
-          dataset: data.plain,
-          rows: recipe.warmStartRows,
-          ...(signal && { signal }),
-        })
-      ).parameters
+    : await firstParameters(options, data.plain)
   const plan = planOf(recipe, (epoch) => data.train.numBatches(epoch))
   const inputs = await readTrainerInputs({ target, parameters, ...(vocabulary && { draftVocabulary: vocabulary }) })
   await using evaluator = await HeadEvaluator.create({
@@ -114,6 +110,15 @@ export async function* trainFromRecipe(
     if (event.type === 'evaluated' && event.isBest) await exportBest(event, places.best, target, vocabulary)
     yield event
   }
+}
+
+async function firstParameters(
+  { device, target, start, recipe, signal }: TrainFromRecipeOptions,
+  dataset: Dataset,
+): Promise<HeadParameters> {
+  if (start) return readHeadParameters(start)
+  const rows = recipe.warmStartRows
+  return (await createWarmStart({ device, target, dataset, rows, ...(signal && { signal }) })).parameters
 }
 
 interface RecipeData {

@@ -33,7 +33,7 @@ export const tinyRecipe: TrainingRecipe = {
   heldOutShare: 0.3,
   draftVocabulary: 24,
   warmStartRows: 200,
-  batch: { maxRows: 128, maxSequences: 4, maxLength: 64, contextRows: 8 },
+  batch: { maxRows: 128, maxSequences: 4, maxLength: 64, contextRows: 8, countsPrompts: false },
   noise: 0.05,
   evaluation: { everyMinutes: 1000, sequences: 4 },
   checkpointMinutes: 1e-6,
