@@ -9,6 +9,7 @@ import { mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { bootstrap, root, run, say } from './bootstrap.mjs'
 import { workspaceChecks } from './checks.mjs'
+import { hasSanitizer, sanitizerTools, sanitizerViolations } from './compute-sanitizer.mjs'
 
 const deviceSuites = ['packages/kernels/', 'packages/models/', 'test/traces']
 const scopes = {
@@ -35,6 +36,7 @@ try {
   if (only === 'gpu') await requireGpu()
   if (only === 'all' || only === 'checks') runChecks()
   if (only !== 'checks') runTests(scopes[only] ?? [])
+  if (only === 'gpu') runSanitizer()
 } catch (error) {
   console.error(error.message)
   totals.failed += 1
@@ -65,6 +67,18 @@ async function requireGpu() {
   } catch (error) {
     console.log(`Nothing was tested: ${error.message}`)
     process.exit(3)
+  }
+}
+
+/** Each tool of compute-sanitizer counts as a test. */
+function runSanitizer() {
+  say('Running the operations under compute-sanitizer')
+  if (!hasSanitizer()) return console.log('compute-sanitizer is not there: its tools were not run.')
+  for (const tool of sanitizerTools) {
+    const violations = sanitizerViolations(tool)
+    totals[violations === undefined ? 'passed' : 'failed'] += 1
+    console.log(`${violations === undefined ? '✓' : '✗'} ${tool}`)
+    if (violations !== undefined) console.log(violations)
   }
 }
 

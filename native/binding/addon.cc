@@ -59,6 +59,14 @@ napi_value device_facts(napi_env env, const Arguments &arguments) {
   set_property(env, object, "isa", text_value(env, facts.isa));
   set_property(env, object, "threads", number_value(env, facts.threads));
   set_property(env, object, "memoryBytes", number_value(env, static_cast<double>(facts.memory_bytes)));
+  if (facts.name) {
+    napi_value gpu;
+    require(napi_create_object(env, &gpu));
+    set_property(env, gpu, "name", text_value(env, facts.name));
+    set_property(env, gpu, "driver", number_value(env, facts.driver));
+    set_property(env, gpu, "memoryBytes", number_value(env, static_cast<double>(facts.gpu_bytes)));
+    set_property(env, object, "gpu", gpu);
+  }
   set_property(env, object, "busyMs", number_value(env, device.busy_ms()));
   return object;
 }

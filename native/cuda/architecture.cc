@@ -46,6 +46,12 @@ Architecture select_architecture(const char *isa) {
     throw Failure{error};
   }
   Architecture chosen{};
+  cudaDeviceProp properties{};
+  if (cudaGetDeviceProperties(&properties, 0) == cudaSuccess) {
+    std::snprintf(chosen.name, sizeof chosen.name, "%s", properties.name);
+    chosen.memory_bytes = properties.totalGlobalMem;
+  }
+  cudaDriverGetVersion(&chosen.driver);
   if (!name_of(0, chosen.isa, &version)) fail(HASS_STATUS_UNSUPPORTED, "The CUDA device does not say what it is.");
   if (version < oldest) {
     fail(HASS_STATUS_UNSUPPORTED, "The CUDA device is %s, the kernels need sm_%d or newer.", chosen.isa, oldest);

@@ -7,9 +7,14 @@ namespace hass::cuda {
 
 constexpr int isa_characters = 32;
 
+constexpr int name_characters = 256;
+
 struct Architecture {
   std::int32_t ordinal;
   char isa[isa_characters];
+  char name[name_characters];  // as its maker calls it; empty where it is emulated, as what follows is 0 then
+  std::int32_t driver;         // the newest CUDA of its driver, such as 13000
+  std::uint64_t memory_bytes;
 };
 
 // Names that create_device takes besides "auto", best last.

@@ -108,7 +108,8 @@ template <int dtype> __host__ __device__ constexpr int key_row_bytes(int padded)
 }
 
 // Block: score_positions positions, a kv head, score_rows rows.
-// Registers: at most 64. Shared memory: score_positions key rows, and the queries of a row: [heads of the kv head, size].
+// Registers: at most 64. Shared memory: at most 21 KiB for heads of 128 elements, 8 to a kv head; score_positions key rows,
+// and the queries of a row: [heads of the kv head, size].
 template <int dtype> __global__ void __launch_bounds__(threads, 8) attention_scores(Attention p) {
   const hass_cpu_attention_args &a = p.a;
   const int size = static_cast<int>(a.size), padded = static_cast<int>(padded_size(a.size));
@@ -159,7 +160,7 @@ template <int dtype> __global__ void __launch_bounds__(threads, 8) attention_sco
 constexpr int weight_positions = 1024;
 
 // Block: a head and a row. Scores become exp(score - maximum); their sum is the divisor.
-// Registers: at most 40. Shared memory: a float for each of weight_positions positions, and for each warp.
+// Registers: at most 40. Shared memory: at most 5 KiB, a float for each of weight_positions positions, and for each warp.
 __global__ void __launch_bounds__(threads, 12) attention_weights(Attention p) {
   auto *const tile = reinterpret_cast<float *>(shared_memory());
   float *const maxima = tile + weight_positions;
@@ -198,7 +199,8 @@ __global__ void __launch_bounds__(threads, 12) attention_weights(Attention p) {
 }
 
 // Block: value_columns columns of a kv head, up to value_heads of its heads, value_rows rows.
-// Registers: at most 64. Shared memory: value_positions x value_columns elements, value_heads x value_positions weights.
+// Registers: at most 64. Shared memory: at most 18 KiB, value_positions x value_columns elements and value_heads x
+// value_positions weights.
 template <int dtype> __global__ void __launch_bounds__(threads, 8) attention_values(Attention p) {
   const hass_cpu_attention_args &a = p.a;
   constexpr int element_bytes = dtype == HASS_F32 ? 4 : 2, row_bytes = value_columns * element_bytes;

@@ -55,7 +55,7 @@ template <typename Number> __device__ __forceinline__ std::uint32_t token_of(con
   return best.value > static_cast<Number>(-infinity()) ? best.token : 0;
 }
 
-// Registers: at most 40. Shared memory: a candidate for each warp.
+// Registers: at most 40. Shared memory: at most 1 KiB, a candidate for each warp.
 __global__ void __launch_bounds__(threads, 6) arg_max(Parameters<hass_cpu_rows_args> p) {
   const hass_cpu_rows_args &a = p.stage;
   const std::int64_t row = blockIdx.x;
@@ -65,7 +65,7 @@ __global__ void __launch_bounds__(threads, 6) arg_max(Parameters<hass_cpu_rows_a
   if (threadIdx.x == 0) a.token[row] = token_of(best);
 }
 
-// k times the best of those that come after the last one. Registers: at most 40. Shared memory: as above.
+// k times the best of those that come after the last one. Registers: at most 40. Shared memory: at most 1 KiB, as above.
 __global__ void __launch_bounds__(threads, 6) top_k(Parameters<hass_cpu_rows_args> p) {
   const hass_cpu_rows_args &a = p.stage;
   const std::int64_t row = blockIdx.x;
@@ -89,7 +89,7 @@ __global__ void __launch_bounds__(threads, 6) top_k(Parameters<hass_cpu_rows_arg
   }
 }
 
-// Registers: at most 64. Shared memory: a float for each of `tile` elements, and a candidate for each warp.
+// Registers: at most 64. Shared memory: at most 5 KiB, a float for each of `tile` elements, and a candidate for each warp.
 __global__ void __launch_bounds__(threads, 4) log_softmax(Parameters<hass_cpu_rows_args> p) {
   const hass_cpu_rows_args &a = p.stage;
   const std::int64_t row = blockIdx.x;
@@ -136,7 +136,7 @@ __device__ __forceinline__ float losing_logit(double best, double temperature) {
   return temperature > 0 && bound - slack > -3e38 ? static_cast<float>(bound - slack) : -infinity();
 }
 
-// Registers: at most 80. Shared memory: a candidate for each warp.
+// Registers: at most 80. Shared memory: at most 1 KiB, a candidate for each warp.
 __global__ void __launch_bounds__(threads, 3) gumbel_arg_max(Parameters<hass_cpu_gumbel_args> p) {
   const hass_cpu_gumbel_args &a = p.stage;
   const std::int64_t row = blockIdx.x;

@@ -43,8 +43,7 @@ void hass_program::bind(hass_buffer *const *bindings, std::size_t num_bindings) 
   addresses_.resize(num_bindings);
   for (std::size_t i = 0; i < num_bindings; i++) {
     const hass_buffer *buffer = bindings[i];
-    hass_buffer_facts facts{};
-    if (buffer) facts = {buffer->memory.size(), buffer->dtype, buffer->rows, buffer->columns};
+    const hass_buffer_facts facts = buffer ? buffer->facts() : hass_buffer_facts{};
     plan.check_binding(static_cast<std::int32_t>(i), buffer ? &facts : nullptr);
     if (buffer) addresses_[i] = buffer->memory.data();
   }

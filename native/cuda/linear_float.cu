@@ -132,8 +132,8 @@ __device__ __forceinline__ void load_fragment(const unsigned char *unit, int hal
   }
 }
 
-// Registers: at most 168. Shared memory: stages x stage_bytes, and the parts of a chunk's activations.
-template <int dtype, int tiles> __global__ void __launch_bounds__(linear_threads) float_linear(Linear p) {
+// Registers: at most 160. Shared memory: at most 99 KiB, stages x stage_bytes and the parts of a chunk's activations.
+template <int dtype, int tiles> __global__ void __launch_bounds__(linear_threads, 4) float_linear(Linear p) {
   constexpr int num_stages = stages<dtype, tiles>;
   LinearPlace at(p, 8 * tiles);
   if (at.first_row >= at.live_rows) return;
@@ -167,7 +167,7 @@ template <int dtype, int tiles> __global__ void __launch_bounds__(linear_threads
     load_chunk(chunk + num_stages - 1);
     split_activations<tiles>(stage_of(chunk) + linear_warps * warp_stage_bytes<dtype>, parts);
     __syncthreads();  // the parts are there
-    if (!has_outputs) continue;
+    // A warp without outputs goes along and writes nothing: a branch around mma would cost every warp its bookkeeping.
     const unsigned char *const weights = stage_of(chunk) + at.warp * warp_stage_bytes<dtype>;
     const int steps = units_of(chunk) * (unit_inputs(dtype) / mma_inputs);
     for (int step = 0; step < steps; ++step) {

@@ -54,7 +54,7 @@ template <int dtype> __device__ __forceinline__ void load_fragment(const unsigne
   }
 }
 
-// Registers: at most 128. Shared memory: stages<tiles> x stage_bytes.
+// Registers: at most 96. Shared memory: at most 99 KiB, stages<tiles> x stage_bytes.
 template <int dtype, int parts, int tiles>
 __global__ void __launch_bounds__(linear_threads) quantized_linear(Linear p) {
   LinearPlace at(p, 8 * tiles);
@@ -86,7 +86,7 @@ __global__ void __launch_bounds__(linear_threads) quantized_linear(Linear p) {
     wait_for_copies<stages<tiles> - 2>();
     __syncthreads();  // the chunk is there for all, and the one before has been computed by all
     load_chunk(chunk + stages<tiles> - 1);
-    if (!has_outputs) continue;
+    // A warp without outputs goes along and writes nothing: a branch around mma would cost every warp its bookkeeping.
     const std::int64_t left = units - chunk * chunk_units;
     const int count = left < chunk_units ? static_cast<int>(left) : chunk_units;
     const unsigned char *unit = stage_of(chunk) + at.warp * warp_stage_bytes<dtype>;

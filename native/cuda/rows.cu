@@ -12,7 +12,8 @@ template <typename Stage> __device__ __forceinline__ bool is_padding(const Param
   return row >= *p.live_rows;
 }
 
-// RMS_NORM. Block: a row and a group. Registers: at most 40. Shared memory: a float for each of `tile` elements.
+// RMS_NORM. Block: a row and a group. Registers: at most 40.
+// Shared memory: at most 4 KiB, a float for each of `tile` elements.
 __global__ void __launch_bounds__(threads, 12) rms_norm(Parameters<hass_cpu_rms_norm_args> p) {
   const hass_cpu_rms_norm_args &a = p.stage;
   auto *const squares = reinterpret_cast<float *>(shared_memory());
@@ -113,7 +114,7 @@ __global__ void __launch_bounds__(threads, 12) cache_write(Parameters<hass_cpu_c
 constexpr int head_threads = 64;
 
 // QKV_FINISH. Block: a row and one of its query, key and value heads. Registers: at most 40.
-// Shared memory: the head, its squares, and their sum.
+// Shared memory: at most 2 KiB for heads of up to 255 elements; the head, its squares, and their sum.
 __global__ void __launch_bounds__(head_threads, 24) qkv_finish(Parameters<hass_cpu_qkv_finish_args> p) {
   const hass_cpu_qkv_finish_args &a = p.stage;
   auto *const values = reinterpret_cast<float *>(shared_memory());

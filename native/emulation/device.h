@@ -47,7 +47,8 @@ void launch(void (*kernel)(Arguments), dim3 blocks, unsigned threads, std::size_
                                 {threads, 1, 1},
                                 shared_bytes,
                                 emulation::schedule_of(stream),
-                                [&] { kernel(arguments); }});
+                                [&] { kernel(arguments); },
+                                reinterpret_cast<const void *>(kernel)});
   });
 }
 

@@ -31,10 +31,14 @@ struct Grid {
   std::size_t shared_bytes;
   Schedule schedule;
   std::function<void()> thread;
+  const void *kernel = nullptr;  // its address: a table of symbols has its name
 };
 
 // Runs all blocks. NULL, or what went wrong: threads that wait for each other in vain.
 const char *run_grid(const Grid &grid);
+
+// From now on grids are not run but shown to `watcher`; NULL: they are run again.
+void watch_grids(void (*watcher)(const Grid &));
 
 // What follows is for the running thread.
 struct Thread;

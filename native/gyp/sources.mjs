@@ -15,6 +15,7 @@ function filesIn(folder, ending = '.cc') {
 /** What of the CPU's runtime a backend in a library of its own has, too: it knows no device. */
 const sharedRuntime = [
   'arena',
+  'backend_checks',
   'failure',
   'index_checks',
   'memory',

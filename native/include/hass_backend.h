@@ -16,7 +16,7 @@
 extern "C" {
 #endif
 
-#define HASS_BACKEND_ABI 1
+#define HASS_BACKEND_ABI 2
 #define HASS_MAX_THREADS 64
 #define HASS_MAX_BYTES ((uint64_t)1 << 40)
 #define HASS_ALIGNMENT 64
@@ -51,6 +51,10 @@ typedef struct hass_device_facts {
   const char *isa;
   int32_t threads;
   uint64_t memory_bytes; /* held by its buffers and programs */
+  /* Of a GPU; NULL and 0 of all else. */
+  const char *name;
+  int32_t driver;         /* the newest CUDA that its driver has, such as 13000 for 13.0 */
+  uint64_t gpu_bytes;     /* of its own memory, used or not */
 } hass_device_facts;
 
 typedef struct hass_rates {

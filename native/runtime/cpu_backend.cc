@@ -4,6 +4,7 @@
 #include <cstring>
 #include <memory>
 
+#include "backend_checks.h"
 #include "cpu_device.h"
 #include "cpu_program.h"
 #include "failure.h"
@@ -29,7 +30,10 @@ hass_status create_device(const char *isa, std::int32_t threads, hass_device **d
 void destroy_device(hass_device *device) { delete device; }
 
 void device_facts(const hass_device *device, hass_device_facts *facts) {
-  *facts = {device->kernels->isa, device->pool.threads(), device->memory_bytes.load(std::memory_order_relaxed)};
+  *facts = {};
+  facts->isa = device->kernels->isa;
+  facts->threads = device->pool.threads();
+  facts->memory_bytes = device->memory_bytes.load(std::memory_order_relaxed);
 }
 
 hass_status measure_device(hass_device *device, hass_rates *rates, hass_error *error) {
@@ -52,48 +56,24 @@ hass_status create_buffer(hass_device *device, std::uint64_t bytes, hass_buffer 
 
 hass_status create_weight(hass_device *device, std::int32_t dtype, std::int32_t rows, std::int32_t columns,
                           hass_buffer **buffer, hass_error *error) {
-  const bool is_weight_dtype =
-      dtype == HASS_F32 || dtype == HASS_F16 || dtype == HASS_BF16 || dtype == HASS_Q4 || dtype == HASS_Q8;
-  const bool is_sound = is_weight_dtype && rows > 0 && columns > 0;
-  if (is_sound && static_cast<std::uint64_t>(rows) * static_cast<std::uint64_t>(columns) > HASS_MAX_BYTES / 8) {
-    *error = make_error(HASS_STATUS_TOO_LARGE, "A weight [%d, %d] has more bytes than can be addressed.", rows, columns);
-    return error->status;
-  }
-  const std::uint64_t bytes = is_sound ? hass_cpu_packed_bytes(dtype, rows, columns) : 0;
-  if (bytes == 0) {
-    *error = make_error(HASS_STATUS_INVALID_ARGUMENT, "A weight of dtype %d cannot have %d rows and %d columns.", dtype,
-                        rows, columns);
-    return error->status;
-  }
-  const hass_status status = create_buffer(device, bytes, buffer, error);
-  if (status == HASS_STATUS_OK) {
-    (*buffer)->dtype = dtype;
-    (*buffer)->rows = rows;
-    (*buffer)->columns = columns;
-  }
+  hass_status status = guarded(error, [&] { check_weight_shape(dtype, rows, columns); });
+  if (status != HASS_STATUS_OK) return status;
+  status = create_buffer(device, hass_cpu_packed_bytes(dtype, rows, columns), buffer, error);
+  if (status != HASS_STATUS_OK) return status;
+  (*buffer)->dtype = dtype;
+  (*buffer)->rows = rows;
+  (*buffer)->columns = columns;
   return status;
 }
 
 void destroy_buffer(hass_buffer *buffer) { delete buffer; }
 
-void buffer_facts(const hass_buffer *buffer, hass_buffer_facts *facts) {
-  *facts = {buffer->block.size(), buffer->dtype, buffer->rows, buffer->columns};
-}
-
-void check_range(const hass_buffer *buffer, std::uint64_t offset, std::uint64_t bytes) {
-  if (buffer->dtype >= 0) fail(HASS_STATUS_INVALID_ARGUMENT, "A weight is kept in the kernels' layout, not as plain bytes.");
-  const std::uint64_t size = buffer->block.size();
-  if (offset > size || bytes > size - offset) {
-    fail(HASS_STATUS_INVALID_ARGUMENT, "%llu bytes at offset %llu pass the buffer's %llu bytes.",
-         static_cast<unsigned long long>(bytes), static_cast<unsigned long long>(offset),
-         static_cast<unsigned long long>(size));
-  }
-}
+void buffer_facts(const hass_buffer *buffer, hass_buffer_facts *facts) { *facts = buffer->facts(); }
 
 hass_status write_buffer(hass_buffer *buffer, std::uint64_t offset, const void *source, std::uint64_t bytes,
                          hass_error *error) {
   return guarded(error, [&] {
-    check_range(buffer, offset, bytes);
+    check_plain_range(buffer->facts(), offset, bytes);
     if (bytes != 0) std::memcpy(buffer->block.data() + offset, source, bytes);
   });
 }
@@ -101,7 +81,7 @@ hass_status write_buffer(hass_buffer *buffer, std::uint64_t offset, const void *
 hass_status read_buffer(const hass_buffer *buffer, std::uint64_t offset, void *target, std::uint64_t bytes,
                         hass_error *error) {
   return guarded(error, [&] {
-    check_range(buffer, offset, bytes);
+    check_plain_range(buffer->facts(), offset, bytes);
     if (bytes != 0) std::memcpy(target, buffer->block.data() + offset, bytes);
   });
 }
@@ -151,18 +131,8 @@ hass_status pack_rows(hass_buffer *buffer, hass_format format, std::int32_t firs
 hass_status write_weight(hass_buffer *buffer, std::int32_t format, std::int32_t first_row, std::int32_t num_rows,
                          const void *source, std::uint64_t bytes, hass_error *error) {
   return guarded(error, [&] {
-    if (buffer->dtype < 0) fail(HASS_STATUS_INVALID_ARGUMENT, "A plain buffer is no weight.");
-    if (first_row < 0 || num_rows < 0 || first_row > buffer->rows || num_rows > buffer->rows - first_row) {
-      fail(HASS_STATUS_INVALID_ARGUMENT, "%d rows from row %d pass the weight's %d rows.", num_rows, first_row,
-           buffer->rows);
-    }
     const auto file_format = static_cast<hass_format>(format);
-    const std::uint64_t expected =
-        static_cast<std::uint64_t>(num_rows) * hass_cpu_format_row_bytes(file_format, buffer->columns);
-    if (bytes != expected || (expected == 0 && num_rows != 0)) {
-      fail(HASS_STATUS_INVALID_ARGUMENT, "%llu bytes were given for %d rows, expected %llu.",
-           static_cast<unsigned long long>(bytes), num_rows, static_cast<unsigned long long>(expected));
-    }
+    check_weight_rows(buffer->facts(), file_format, first_row, num_rows, bytes);
     const hass_status status = num_rows == 0 ? HASS_STATUS_OK
                                              : pack_rows(buffer, file_format, first_row, num_rows, source,
                                                          hass_cpu_format_row_bytes(file_format, buffer->columns));

@@ -93,6 +93,10 @@ describe('doctor', () => {
     expect(facts).toMatchObject({ node: process.versions.node, platform: `${process.platform}-${process.arch}` })
     expect(facts.isas).toContain(facts.isa)
     expect(facts.rates).toBeUndefined()
+    expect(output).toMatch(/CUDA device +(no (library|driver|device): |.* \(sm_\d+\))/)
+    expect(facts.cuda).toSatisfy((cuda: { error?: { code: string }; isa?: string }) =>
+      cuda.error ? cuda.error.code === 'HASS_ERR_CUDA_UNAVAILABLE' : /^sm_\d+$/.test(cuda.isa!),
+    )
   })
 })
 

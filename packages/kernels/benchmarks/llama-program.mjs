@@ -1,8 +1,9 @@
 import { createGraph, ropeTable } from '../dist/index.js'
 
-/** The shape of SmolLM2-135M, and one small enough for the reference device. */
+/** The shapes of SmolLM2-135M and of LLaMA-3-8B, and one small enough for the reference device. */
 export const shapes = {
   smollm2: { layers: 30, hidden: 576, heads: 9, kvHeads: 3, headSize: 64, intermediate: 1536, vocab: 49152 },
+  llama3: { layers: 32, hidden: 4096, heads: 32, kvHeads: 8, headSize: 128, intermediate: 14336, vocab: 128256 },
   small: { layers: 2, hidden: 64, heads: 4, kvHeads: 2, headSize: 16, intermediate: 96, vocab: 128 },
 }
 
@@ -39,13 +40,13 @@ function randomMatrix(name, format, [rows, columns], randomBytes) {
  * A llama-shaped program with random weights: Q4_1 layers, Q8_0 embedding and lm_head in one, float16 cache.
  * `inputs(committed, rows)` are those of a chain of rows behind so many committed tokens.
  */
-export async function createLlamaProgram(device, shape, { context, maxRows }) {
+export async function createLlamaProgram(device, shape, { context, maxRows, maxLogitRows = 16 }) {
   const { layers, hidden, heads, kvHeads, headSize, intermediate, vocab } = shape
   const randomBytes = createRandomWords(12345)
   const slots = context + maxRows
   const g = createGraph('llama-shaped')
   const rows = g.dimension('rows', maxRows)
-  const logitRows = g.dimension('logitRows', Math.min(maxRows, 16))
+  const logitRows = g.dimension('logitRows', Math.min(maxRows, maxLogitRows))
   const bindings = {}
   let weightBytes = 0
   const upload = async (source, options) => {

@@ -1,5 +1,5 @@
 import { checkNumber, checkOptionKeys, DisposedError, InvalidArgumentError, toFloat32 } from '@hass-engine/core'
-import type { DeviceRates } from './addon/addon.js'
+import type { DeviceRates, GpuFacts } from './addon/addon.js'
 import { type CudaKind, explainCudaFailure, findCudaLibrary } from './addon/cuda-library.js'
 import { loadAddon } from './addon/load-addon.js'
 import { attempt, type Backend, DeviceTensor, elementSize, type TensorLayout } from './device-tensor.js'
@@ -44,6 +44,8 @@ export interface DeviceFacts {
   readonly memoryBytes: number
   /** Milliseconds that its runs have taken: what is left of a span of time passed outside its kernels. */
   readonly busyMs: number
+  /** Of a `cuda` device. */
+  readonly gpu?: GpuFacts
 }
 
 export interface UploadOptions {

@@ -1,4 +1,4 @@
-export type { DeviceRates } from './addon/addon.js'
+export type { DeviceRates, GpuFacts } from './addon/addon.js'
 export type { CudaKind } from './addon/cuda-library.js'
 export { type AddonAttempt, type LoadAddonOptions, type LoadedAddon, loadAddon } from './addon/load-addon.js'
 export {
@@ -11,7 +11,7 @@ export {
 } from './device.js'
 export { DeviceTensor, type TensorLayout, type WeightConversion } from './device-tensor.js'
 export { type DifferentiateOptions, differentiate } from './differentiation/differentiate.js'
-export { type DoctorFacts, type DoctorOptions, doctor } from './doctor.js'
+export { type CudaFacts, type DoctorFacts, type DoctorOptions, doctor } from './doctor.js'
 export * from './errors.js'
 export {
   createGraph,

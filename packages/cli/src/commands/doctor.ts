@@ -1,5 +1,5 @@
 import { cpus } from 'node:os'
-import { type DoctorFacts, doctor, openDevice } from '@hass-engine/kernels'
+import { type CudaFacts, type DoctorFacts, doctor, openDevice } from '@hass-engine/kernels'
 import type { Command } from 'commander'
 import { formatTable, toJson } from '../format.js'
 import { parseNumber } from '../options.js'
@@ -44,12 +44,33 @@ interface Facts extends DoctorFacts {
 }
 
 /** An error is no data by itself: what it says is. */
-function asData({ addonError, ...facts }: Facts) {
-  return { ...facts, ...(addonError && { addonError: { code: addonError.code, ...addonError.details } }) }
+function asData({ addonError, cuda, ...facts }: Facts) {
+  const { error: cudaError, ...cudaFacts } = cuda ?? {}
+  return {
+    ...facts,
+    ...(addonError && { addonError: { code: addonError.code, ...addonError.details } }),
+    ...(cuda && {
+      cuda: { ...cudaFacts, ...(cudaError && { error: { code: cudaError.code, ...cudaError.details } }) },
+    }),
+  }
+}
+
+function cudaRows({ libraryPath, isa, gpu, error }: CudaFacts): [string, string][] {
+  const lacks = error && `no ${String(error.details.lacks)}: ${error.message.split('\n')[0]}`
+  return [
+    ['CUDA device', lacks ?? `${gpu?.name ?? 'unknown'} (${isa})`],
+    ...(gpu
+      ? ([
+          ['CUDA driver', `up to CUDA ${Math.floor(gpu.driver / 1000)}.${(gpu.driver % 1000) / 10}`],
+          ['GPU memory', `${(gpu.memoryBytes / 2 ** 30).toFixed(1)} GiB`],
+        ] satisfies [string, string][])
+      : []),
+    ...(libraryPath ? ([['CUDA library', libraryPath]] satisfies [string, string][]) : []),
+  ]
 }
 
 function formatFacts(facts: Facts): string {
-  const { rates, addonError } = facts
+  const { rates, addonError, cuda } = facts
   const rows = [
     ['Node', facts.node],
     ['platform', facts.platform],
@@ -59,6 +80,7 @@ function formatFacts(facts: Facts): string {
     ['device', facts.device],
     ['addon', facts.addonPath ?? 'not found: the slow reference computes'],
     ['instruction sets', facts.isas.map((isa) => (isa === facts.isa ? `${isa} (chosen)` : isa)).join(' ') || facts.isa],
+    ...(cuda ? cudaRows(cuda) : []),
     ...(rates
       ? [
           ['read bandwidth', `${rates.readGBs.toFixed(1)} GB/s`],

@@ -15,6 +15,16 @@ export interface DeviceRates {
   readonly dispatchUs: number
 }
 
+/** What a GPU is. */
+export interface GpuFacts {
+  /** As its maker calls it. */
+  readonly name: string
+  /** The newest CUDA that its driver has, such as 13000 for 13.0. */
+  readonly driver: number
+  /** All of its memory, used or not. */
+  readonly memoryBytes: number
+}
+
 /**
  * The functions of a backend, as native/README.md describes them: the native addon's exports, and what the reference
  * backend implements in TypeScript. What is wrong is thrown as a `BackendError`.
@@ -26,7 +36,14 @@ export interface Addon {
   processorFacts(): { features: string[]; threads: number }
   /** `library`: the path of a backend in a shared library; the CPU's is built in. */
   createDevice(isa: string, threads: number, library?: string): Handle
-  deviceFacts(device: Handle): { isa: string; threads: number; memoryBytes: number; busyMs: number }
+  /** `gpu` is there for a GPU alone. */
+  deviceFacts(device: Handle): {
+    isa: string
+    threads: number
+    memoryBytes: number
+    busyMs: number
+    gpu?: GpuFacts
+  }
   measureDevice(device: Handle): Promise<DeviceRates>
   createBuffer(device: Handle, bytes: number): Handle
   createWeight(device: Handle, dtype: number, rows: number, columns: number): Handle
