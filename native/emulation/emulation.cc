@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "device_memory.h"
 #include "fiber.h"
 
 namespace hass::emulation {
@@ -293,6 +294,9 @@ void meet_warp(WarpFunction compute, const void *input, void *output) {
 }
 
 void copy_async(void *target, const void *source, std::size_t bytes, std::size_t zeros) {
+  if (bytes > 0 && !is_in_a_piece(source, bytes)) {
+    return machine->fail("an asynchronous copy reads outside of device memory");
+  }
   const Copy copy{static_cast<unsigned char *>(target), static_cast<const unsigned char *>(source), bytes, zeros};
   if (!machine->schedule().is_copy_deferred) return move(copy);
   machine->current().copies.push_back(copy);

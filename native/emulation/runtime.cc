@@ -1,9 +1,9 @@
 // Streams, graphs and memory of the emulated device: the heap, and lists of what is to be done.
-#include <cstdlib>
 #include <memory>
 #include <vector>
 
 #include "cuda_runtime.h"
+#include "device_memory.h"
 
 namespace hass::emulation {
 
@@ -49,13 +49,12 @@ cudaError_t cudaGetLastError() { return cudaSuccess; }
 cudaError_t cudaSetDevice(int) { return cudaSuccess; }
 
 cudaError_t cudaMalloc(void **memory, std::size_t bytes) {
-  // Pages that nobody touches cost nothing, as scratch memory for the longest context mostly is.
-  *memory = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
-  return *memory || bytes == 0 ? cudaSuccess : cudaErrorMemoryAllocation;
+  *memory = allocate_piece(bytes);
+  return *memory ? cudaSuccess : cudaErrorMemoryAllocation;
 }
 
 cudaError_t cudaFree(void *memory) {
-  std::free(memory);
+  release_piece(memory);
   return cudaSuccess;
 }
 
@@ -80,6 +79,10 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
       last_failure = failure;
       return cudaErrorLaunchFailure;
     }
+  }
+  if (!queue.empty() && is_a_piece_overrun()) {
+    last_failure = "something has been written behind a piece of device memory";
+    return cudaErrorLaunchFailure;
   }
   return cudaSuccess;
 }

@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "../emulation/device.h"
+#include "../emulation/device_memory.h"
 
 namespace {
 
@@ -142,6 +143,14 @@ void check_refusals() {
   check(run(0, [] { if (thread_index().x != 5) shuffle(1, 0); }), "a lane that does not come");
   check(run(16, [] { shared_memory()[16] = 1; }), "a write past the shared memory");
   check(!run(16, [] { shared_memory()[15] = 1; meet_block(1); shuffle(1, 0); }), "nothing wrong");
+  auto *const piece = static_cast<unsigned char *>(allocate_piece(100));
+  check(!run(16, [&] { copy_async(shared_memory(), piece + 84, 16, 0); }), "a copy of the last bytes");
+  check(run(16, [&] { copy_async(shared_memory(), piece + 85, 16, 0); }), "a copy from behind a piece of memory");
+  check(run(16, [&] { copy_async(shared_memory(), piece - 1, 16, 0); }), "a copy from before a piece of memory");
+  check(!run(16, [&] { piece[99] = 1; }) && !is_a_piece_overrun(), "a write of the last byte");
+  check(!run(16, [&] { piece[100] = 1; }) && is_a_piece_overrun(), "a write behind a piece of memory");
+  release_piece(piece);
+  check(!is_a_piece_overrun(), "memory that is gone");
   bool is_poisoned = true;
   run(64, [&] { is_poisoned = is_poisoned && shared_memory()[thread_index().x] == 0xff; });
   check(is_poisoned, "shared memory that is not poisoned");

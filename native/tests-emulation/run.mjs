@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url'
 
 const native = fileURLToPath(new URL('../', import.meta.url))
 const flags = ['-std=c++17', '-O1', '-Wall', '-Wextra', '-Wno-unused-function', '-Wno-unknown-pragmas', '-Iemulation']
-const sources = ['emulation', 'fiber', 'fragments', 'runtime'].map((name) => `emulation/${name}.cc`)
+const sources = ['device_memory', 'emulation', 'fiber', 'fragments', 'runtime'].map((name) => `emulation/${name}.cc`)
 
 const out = mkdtempSync(join(tmpdir(), 'hass-emulation-'))
 try {

@@ -23,6 +23,7 @@ afterEach(() => vi.unstubAllEnvs())
 const concerns: Readonly<Record<string, RegExp>> = {
   'attention.cu': /^treeAttention/,
   'choice.cu': /^(argMax|gumbel)/,
+  'linear.cu': /^(linear .*activations (16|32)|embedding)/,
   'linear_float.cu': /activations 0/,
   'linear_quantized.cu': /activations (16|32)/,
   'linear_tiles.h': /^linear/,

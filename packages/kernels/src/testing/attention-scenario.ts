@@ -24,16 +24,18 @@ export function attentionScenario(
     readonly placement?: AttentionPlacement
     /** Most positions that the rows of a sequence share. Defaults to 40. */
     readonly longest?: number
+    /** Fewest of them. Defaults to 1. */
+    readonly shortest?: number
     /** Rows of a sequence. Defaults to 5. */
     readonly branches?: number
   },
 ): Scenario {
-  const { dtype, placement = {}, longest = 40, branches = 5 } = options
+  const { dtype, placement = {}, longest = 40, shortest = 1, branches = 5 } = options
   const kvHeads = random.integer(1, 3)
   const heads = kvHeads * random.integer(1, 3)
   const headSize = 2 * random.integer(1, 20)
   const columns = kvHeads * headSize
-  const shared = [random.integer(1, longest), random.integer(1, longest)]
+  const shared = [random.integer(shortest, longest), random.integer(shortest, longest)]
   const rows: Row[] = []
   let entries = 0
   for (const [sequence, length] of shared.entries()) {

@@ -37,7 +37,7 @@ export function listCudaMutants(): CudaMutant[] {
       }
     }
   }
-  const masks: readonly [file: string, from: string, to: string][] = [
+  const masks: readonly [file: string, from: string, to: string, occurrence?: number][] = [
     ['attention.cu', 'begin + score_positions <= context.committed', 'true'],
     ['attention.cu', 'begin + value_positions <= context.committed', 'true'],
     ['attention.cu', 'const bool is_there = piece * 16 < columns * element_bytes;', 'const bool is_there = true;'],
@@ -64,13 +64,18 @@ export function listCudaMutants(): CudaMutant[] {
       'const int count = left < chunk_units ? static_cast<int>(left) : chunk_units;',
       'const int count = chunk_units;',
     ],
+    [
+      'linear_quantized.cu',
+      'const int count = left < chunk_units ? static_cast<int>(left) : chunk_units;',
+      'const int count = chunk_units;',
+      1,
+    ],
     ['linear_tiles.h', 'output >= a.out', 'false'],
     ['linear_tiles.h', 'row >= at.live_rows', 'row >= 8 * tiles'],
     ['rows.cu', 'for (int i = thread; i < count; i += 8)', 'for (int i = thread; i < tile; i += 8)'],
-    ['rows.cu', 'if (thread < 8) {\n        for (std::int64_t i', 'if (thread < 16) {\n        for (std::int64_t i'],
   ]
-  for (const [file, from, to] of masks) {
-    mutants.push({ name: `${file}: "${to}"`, file, from, to, occurrence: 0 })
+  for (const [file, from, to, occurrence = 0] of masks) {
+    mutants.push({ name: `${file}: "${to}" for "${from}" (${occurrence})`, file, from, to, occurrence })
   }
   return mutants
 }

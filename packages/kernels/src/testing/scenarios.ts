@@ -246,9 +246,9 @@ function cacheScenario(random: Random): Scenario {
   })
 }
 
-function choiceScenario(random: Random, size: Size = 1): Scenario {
+function choiceScenario(random: Random, size: Size = 1, shortest = 4): Scenario {
   const numRows = random.integer(2, 9)
-  const columns = size * random.integer(4, 700)
+  const columns = size * random.integer(shortest, 700)
   const k = random.integer(1, Math.min(columns, 20))
   // Few distinct values, so that there are ties.
   const data = random.floats(numRows * columns, 4).map((value) => Math.round(value * 4) / 4)
@@ -378,8 +378,9 @@ export function createTiledScenarios(random: Random): Scenario[] {
     linearScenario(random, 'F16', 0, 1, { columns: 514, numRows: 33 }),
     linearScenario(random, 'Q4', 0, 1, { columns: 32 * 14 }),
     normScenario(random, 2100),
-    choiceScenario(random, 4),
+    choiceScenario(random, 4, 300),
     attentionScenario(random, { dtype: 'BF16', branches: 40 }),
+    attentionScenario(random, { dtype: 'F16', shortest: 1030, longest: 1100, branches: 2 }),
     ...cacheDTypes.map((dtype) => attentionScenario(random, { dtype, longest: 400 })),
   ]
 }
