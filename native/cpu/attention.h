@@ -9,26 +9,23 @@
 namespace hass {
 namespace {
 
-// function(RowCount<n>(), q) for a few queries at a time, whose sums fit into the registers.
+// Two sums each are under way at a time: sixteen registers hold these, and as many hide how long an addition takes.
+constexpr int most_queries = 6;
+
+// function(RowCount<n>(), q) for a few queries at a time, as evenly as can be.
 template <class Function>
 inline void each_few(std::int64_t first, std::int64_t last, Function function) {
-  std::int64_t q = first;
-  while (last - q > 4) {
-    const std::int64_t rest = (last - q) % 4;
-    if (rest == 1 || rest == 2) {
-      function(RowCount<3>(), q);
-      q += 3;
-    } else {
-      function(RowCount<4>(), q);
-      q += 4;
+  const std::int64_t groups = (last - first + most_queries - 1) / most_queries;
+  for (std::int64_t group = 0; group < groups; ++group) {
+    const std::int64_t q = first + (last - first) * group / groups;
+    switch (first + (last - first) * (group + 1) / groups - q) {
+      case 6: function(RowCount<6>(), q); break;
+      case 5: function(RowCount<5>(), q); break;
+      case 4: function(RowCount<4>(), q); break;
+      case 3: function(RowCount<3>(), q); break;
+      case 2: function(RowCount<2>(), q); break;
+      default: function(RowCount<1>(), q); break;
     }
-  }
-  switch (last - q) {
-    case 4: return function(RowCount<4>(), q);
-    case 3: return function(RowCount<3>(), q);
-    case 2: return function(RowCount<2>(), q);
-    case 1: return function(RowCount<1>(), q);
-    default: return;
   }
 }
 
@@ -41,7 +38,7 @@ struct AttentionUnit {
   AttentionUnit(const hass_cpu_attention_args &arguments, std::int64_t kv_head, void *scratch)
       : a(arguments), group(kv_head), heads(arguments.heads / arguments.kv_heads) {
     padded = round_up(a.size, 8);
-    score_stride = round_up(a.max_context, 8);
+    score_stride = score_floats(a.max_context);
     const std::int64_t num_queries = attention_rows * heads;
     scores = static_cast<float *>(scratch);
     queries = scores + num_queries * score_stride;
@@ -57,17 +54,6 @@ struct AttentionUnit {
   std::int64_t ancestors(std::int64_t row) const {
     return static_cast<std::int64_t>(a.ancestor_offsets[row + 1]) - a.ancestor_offsets[row];
   }
-  // Slots of positions [begin, begin + count) of a row's context, into `slots`.
-  void find_slots(std::int64_t row, std::int64_t begin, std::int64_t count, std::uint32_t *slots) const {
-    const std::int64_t before = committed(row);
-    const std::uint32_t *shared = a.context_slots + a.sequence_offsets[a.row_sequence[row]];
-    const std::uint32_t *own = a.ancestor_slots + a.ancestor_offsets[row];
-    for (std::int64_t i = 0; i < count; ++i) {
-      const std::int64_t position = begin + i;
-      slots[i] = position < before ? shared[position] : own[position - before];
-    }
-  }
-
   // Positions, from the first, at which all of these rows of one sequence see the same slots.
   std::int64_t shared_context(std::int64_t begin, std::int64_t end) const {
     std::int64_t shared = ancestors(begin);
@@ -84,11 +70,14 @@ struct AttentionUnit {
   template <class Cache>
   void find_rows(const void *cache, std::int64_t r, std::int64_t begin, std::int64_t count,
                  const typename Cache::Element **rows) const {
-    std::uint32_t slots[attention_tile];
-    find_slots(r, begin, count, slots);
+    const std::int64_t before = committed(r) - begin;
+    const std::uint32_t *shared = a.context_slots + a.sequence_offsets[a.row_sequence[r]];
+    const std::uint32_t *own = a.ancestor_slots + a.ancestor_offsets[r];
     const auto *elements = static_cast<const typename Cache::Stored *>(cache) + group * a.size;
-    for (std::int64_t i = 0; i < count; ++i) rows[i] = Cache::row(*this, elements + slots[i] * a.cache_stride, i);
-    for (std::int64_t i = count; i < attention_tile; ++i) rows[i] = rows[count - 1];
+    std::int64_t i = 0;
+    for (; i < count && i < before; ++i) rows[i] = Cache::row(*this, elements + shared[begin + i] * a.cache_stride, i);
+    for (; i < count; ++i) rows[i] = Cache::row(*this, elements + own[i - before] * a.cache_stride, i);
+    for (; i < attention_tile; ++i) rows[i] = rows[count - 1];
   }
 
   // Scores of positions [begin, end) of row r's context for queries [first, last).
@@ -101,47 +90,41 @@ struct AttentionUnit {
       for (std::int64_t i = 0; i < count; i += 8) {
         each_few(first, last, [&](auto few, std::int64_t q) {
           constexpr int number = decltype(few)::value;
-          Vec8 products[number][8];
-          for (int pair = 0; pair < 8; pair += 2) multiply_two<Cache, number>(q, keys + i + pair, pair, products);
+          Vec8 folds[number][4];
+          for (int k = 0; k < 4; ++k) multiply_two<Cache, number>(q, keys[i + k], keys[i + k + 4], folds, k);
           for (int n = 0; n < number; ++n) {
-            store_some(scores + (q + n) * score_stride + j + i, hass::sums(products[n]) * splat(a.scale),
-                       count - i < 8 ? count - i : 8);
+            store(scores + (q + n) * score_stride + j + i, lanes_of_folds(folds[n], add_lanes) * splat(a.scale));
           }
         });
       }
     }
   }
 
-  // Lane sums of queries [first, first + number) times two keys.
+  // Queries [first, first + number) times two keys.
   template <class Cache, int number>
-  void multiply_two(std::int64_t first, const typename Cache::Element *const *keys, int at,
-                    Vec8 (*products)[8]) const {
+  void multiply_two(std::int64_t first, const typename Cache::Element *left, const typename Cache::Element *right,
+                    Vec8 (*folds)[4], int at) const {
     Vec8 totals[number][2];
     for (int n = 0; n < number; ++n) totals[n][0] = totals[n][1] = splat(0.0f);
     const float *query = queries + first * padded;
     for (std::int64_t d = 0; d < padded; d += 8) {
-      const Vec8 left = Cache::load_eight(keys[0] + d), right = Cache::load_eight(keys[1] + d);
-      for (int n = 0; n < number; ++n) {
-        const Vec8 x = load(query + n * padded + d);
-        totals[n][0] = totals[n][0] + x * left;
-        totals[n][1] = totals[n][1] + x * right;
+      for (int i = 0; i < 2; ++i) {
+        const Vec8 key = Cache::load_eight((i == 0 ? left : right) + d);
+        for (int n = 0; n < number; ++n) totals[n][i] = totals[n][i] + load(query + n * padded + d) * key;
       }
     }
-    for (int n = 0; n < number; ++n) {
-      products[n][at] = totals[n][0];
-      products[n][at + 1] = totals[n][1];
-    }
+    for (int n = 0; n < number; ++n) folds[n][at] = fold(totals[n][0], totals[n][1], add_lanes);
   }
 
-  // Scores become exp(score - maximum); returns their sum.
+  // Scores become exp(score - maximum), to the end of the last vector; returns the sum of the first `size`.
   float exponentiate(float *row, std::int64_t size) const {
     const Vec8 maximum = splat(row_maximum(row, size));
     Vec8 total = splat(0.0f);
-    each_eight(size, [&](std::int64_t j, std::int64_t count) {
-      const Vec8 terms = exponential(load_some(row + j, count) - maximum);
-      store_some(row + j, terms, count);
-      total = total + select(first_lanes(count), terms, splat(0.0f));
-    });
+    for (std::int64_t j = 0; j < size; j += 8) {
+      const Vec8 terms = exponential(load(row + j) - maximum);
+      store(row + j, terms);
+      total = total + select(first_lanes(size - j), terms, splat(0.0f));
+    }
     return sum(total);
   }
 

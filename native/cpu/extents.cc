@@ -32,7 +32,7 @@ double linear_cost(const hass_cpu_linear_args &a) {
 
 double attention_cost(const hass_cpu_attention_args &a) {
   const double queries = static_cast<double>(a.rows) * static_cast<double>(a.heads);
-  return queries * static_cast<double>(a.max_context) * (2.0 * static_cast<double>(a.size) / 25 + 1);
+  return queries * static_cast<double>(a.max_context) * (2.0 * static_cast<double>(a.size) / 31 + 1);
 }
 
 }  // namespace
@@ -80,7 +80,7 @@ size_t hass_cpu_scratch_bytes(hass_cpu_stage stage, const void *args) {
   const auto &a = as<hass_cpu_attention_args>(args);
   const std::int64_t queries = attention_rows * (a.heads / a.kv_heads), padded = round_up(a.size, 8);
   const std::int64_t floats =
-      queries * (round_up(a.max_context, 8) + 2 * padded + 1) + attention_tile * padded;
+      queries * (score_floats(a.max_context) + 2 * padded + 1) + attention_tile * padded;
   return static_cast<size_t>(round_up(floats * 4, 64));
 }
 
@@ -92,7 +92,7 @@ double hass_cpu_cost(hass_cpu_stage stage, const void *args) {
   switch (stage) {
     case HASS_CPU_QUANTIZE: {
       const auto &a = as<hass_cpu_quantize_args>(args);
-      return size_cost(a.rows, a.in, 0.4);
+      return size_cost(a.rows, a.in, 0.25);
     }
     case HASS_CPU_LINEAR:
     case HASS_CPU_LINEAR_SILU_MUL: return linear_cost(as<hass_cpu_linear_args>(args));

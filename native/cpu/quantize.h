@@ -7,8 +7,12 @@
 namespace hass {
 namespace {
 
-// One activation block: its integers and scale; returns the sum of the integers.
-inline float quantize_integers(const float *x, int size, std::int8_t *integers, float *scale) {
+// Blocks of smaller numbers become zeros.
+constexpr float least_maximum = 0x1p-100f;
+
+// One part, whatever is in it: its integers and scale; returns the sum of the integers.
+template <int size>
+inline float quantize_part(const float *x, std::int8_t *integers, float *scale) {
   Vec8 largest = splat(0.0f);
   bool is_finite = true;
   for (int i = 0; i < size; i += 8) {
@@ -20,33 +24,80 @@ inline float quantize_integers(const float *x, int size, std::int8_t *integers, 
   store(lanes, largest);
   for (const float lane : lanes) maximum = lane > maximum ? lane : maximum;
   is_finite = is_finite && maximum < infinity;
-  if (!is_finite || maximum < 0x1p-100f) {
-    for (int i = 0; i < size; i += 8) store_int8(integers + i, splat(0.0f));
+  if (!is_finite || maximum < least_maximum) {
+    for (int i = 0; i < size; i += 16) store_int8(integers + i, splat(0.0f), splat(0.0f));
     *scale = is_finite ? 0.0f : __builtin_nanf("");
     return 0.0f;
   }
   const float inverse = 127.0f / maximum;
   Vec8 total = splat(0.0f);
-  for (int i = 0; i < size; i += 8) {
-    const Vec8 rounded = round_to_even(load(x + i) * splat(inverse));
-    store_int8(integers + i, rounded);
-    total = total + rounded;
+  for (int i = 0; i < size; i += 16) {
+    const Vec8 left = round_to_even(load(x + i) * splat(inverse));
+    const Vec8 right = round_to_even(load(x + i + 8) * splat(inverse));
+    store_int8(integers + i, left, right);
+    total = total + left + right;
   }
   *scale = maximum / 127.0f;
   return sum(total);
 }
 
+// Eight parts, or the `count` that are left: what is one number of each is computed in a lane of its own.
+struct QuantizedParts {
+  float scales[8], totals[8];
+};
+
+// false: there is a part among them that quantize_part has to see, and all may be wrong.
+template <int parts>
+inline bool quantize_parts(const float *x, int count, QuantizedBlock<parts> *blocks, QuantizedParts &result) {
+  constexpr int size = block_size / parts;
+  Vec8 vectors[8], folds[4];
+  for (int p = 0; p < 8; ++p) {
+    const float *part = x + (p < count ? p : count - 1) * size;
+    vectors[p] = absolute(load(part));
+    for (int i = 8; i < size; i += 8) vectors[p] = larger(vectors[p], absolute(load(part + i)));
+  }
+  for (int p = 0; p < 4; ++p) folds[p] = fold(vectors[p], vectors[p + 4], larger_lanes);
+  const Vec8 maxima = lanes_of_folds(folds, larger_lanes);
+  if (any(greater(splat(least_maximum), maxima)) || any(equal(maxima, splat(infinity)))) return false;
+  float inverses[8];
+  store(inverses, splat(127.0f) / maxima);
+  store(result.scales, maxima / splat(127.0f));
+  for (int p = 0; p < 8; ++p) {
+    vectors[p] = splat(0.0f);
+    if (p >= count) continue;
+    for (int i = 0; i < size; i += 16) {
+      const Vec8 left = round_to_even(load(x + p * size + i) * splat(inverses[p]));
+      const Vec8 right = round_to_even(load(x + p * size + i + 8) * splat(inverses[p]));
+      store_int8(blocks[p / parts].integers + p % parts * size + i, left, right);
+      vectors[p] = vectors[p] + left + right;
+    }
+  }
+  for (int p = 0; p < 4; ++p) folds[p] = fold(vectors[p], vectors[p + 4], add_lanes);
+  const Vec8 totals = lanes_of_folds(folds, add_lanes);
+  store(result.totals, totals);
+  // A maximum does not show a NaN, a sum does.
+  return !any(is_nan(totals));
+}
+
 template <int parts>
 inline void quantize_row(const float *x, std::int64_t in, QuantizedBlock<parts> *row) {
   constexpr int size = block_size / parts;
-  for (std::int64_t b = 0; b < in / block_size; ++b) {
-    QuantizedBlock<parts> &block = row[b];
-    for (int p = 0; p < parts; ++p) {
-      const float total =
-          quantize_integers(x + b * block_size + p * size, size, block.integers + p * size, &block.scales[p]);
-      block.offsets[p] = -128 * static_cast<std::int32_t>(total);
-      const float product = block.scales[p] * total;
-      block.sum = p == 0 ? product : block.sum + product;
+  for (std::int64_t begin = 0; begin < in; begin += 8 * size) {
+    const int count = in - begin < 8 * size ? static_cast<int>((in - begin) / size) : 8;
+    QuantizedBlock<parts> *blocks = row + begin / block_size;
+    QuantizedParts result;
+    if (!quantize_parts(x + begin, count, blocks, result)) {
+      for (int p = 0; p < count; ++p) {
+        std::int8_t *integers = blocks[p / parts].integers + p % parts * size;
+        result.totals[p] = quantize_part<size>(x + begin + p * size, integers, &result.scales[p]);
+      }
+    }
+    for (int p = 0; p < count; ++p) {
+      QuantizedBlock<parts> &block = blocks[p / parts];
+      const float scale = result.scales[p], total = result.totals[p];
+      block.scales[p % parts] = scale;
+      block.offsets[p % parts] = -128 * static_cast<std::int32_t>(total);
+      block.sum = p % parts == 0 ? scale * total : block.sum + scale * total;
     }
   }
 }

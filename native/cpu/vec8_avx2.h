@@ -40,10 +40,11 @@ inline void store_bfloat(std::uint16_t *target, Vec8 a) {
   const __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(high, high), 0x08);
   _mm_storeu_si128(reinterpret_cast<__m128i *>(target), _mm256_castsi256_si128(packed));
 }
-inline void store_int8(std::int8_t *target, Vec8 a) {
-  const __m256i wide = _mm256_cvtps_epi32(a.v);
-  const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(wide), _mm256_extracti128_si256(wide, 1));
-  _mm_storel_epi64(reinterpret_cast<__m128i *>(target), _mm_packs_epi16(words, words));
+inline void store_int8(std::int8_t *target, Vec8 a, Vec8 b) {
+  const __m256i words = _mm256_packs_epi32(_mm256_cvtps_epi32(a.v), _mm256_cvtps_epi32(b.v));
+  const __m256i bytes = _mm256_packs_epi16(words, words);
+  const __m128i low = _mm256_castsi256_si128(bytes), high = _mm256_extracti128_si256(bytes, 1);
+  _mm_storeu_si128(reinterpret_cast<__m128i *>(target), _mm_unpacklo_epi32(low, high));
 }
 
 inline Vec8 load_nibbles(const std::uint8_t *source, int shift) {
@@ -90,18 +91,18 @@ inline float sum(Vec8 a) {
   const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
   return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
-// A transposition in three steps, each of which makes the additions that sum makes there.
-inline Vec8 sums(const Vec8 *rows) {
-  const auto halves = [](Vec8 a, Vec8 b) {
-    return _mm256_add_ps(_mm256_permute2f128_ps(a.v, b.v, 0x20), _mm256_permute2f128_ps(a.v, b.v, 0x31));
+// Lanes 0 ... 3: lane i of a combined with lane i + 4; lanes 4 ... 7: those of b.
+template <class Combine>
+inline Vec8 fold(Vec8 a, Vec8 b, Combine combine) {
+  return combine(Vec8{_mm256_blend_ps(a.v, b.v, 0xf0)}, Vec8{_mm256_permute2f128_ps(a.v, b.v, 0x21)});
+}
+template <class Combine>
+inline Vec8 lanes_of_folds(const Vec8 *folds, Combine combine) {
+  const auto pairs = [&](__m256 a, __m256 b) {
+    return combine(Vec8{_mm256_blend_ps(a, b, 0xcc)}, Vec8{_mm256_shuffle_ps(a, b, 0x4e)}).v;
   };
-  const __m256 s04 = halves(rows[0], rows[4]), s15 = halves(rows[1], rows[5]);
-  const __m256 s26 = halves(rows[2], rows[6]), s37 = halves(rows[3], rows[7]);
-  const auto pairs = [](__m256 a, __m256 b) {
-    return _mm256_add_ps(_mm256_shuffle_ps(a, b, 0x44), _mm256_shuffle_ps(a, b, 0xee));
-  };
-  const __m256 s0145 = pairs(s04, s15), s2367 = pairs(s26, s37);
-  return {_mm256_add_ps(_mm256_shuffle_ps(s0145, s2367, 0x88), _mm256_shuffle_ps(s0145, s2367, 0xdd))};
+  const __m256 left = pairs(folds[0].v, folds[1].v), right = pairs(folds[2].v, folds[3].v);
+  return combine(Vec8{_mm256_shuffle_ps(left, right, 0x88)}, Vec8{_mm256_shuffle_ps(left, right, 0xdd)});
 }
 
 }  // namespace

@@ -46,9 +46,12 @@ inline void store_bfloat(std::uint16_t *target, Vec8 a) {
   };
   vst1q_u16(target, vcombine_u16(narrow_four(a.low), narrow_four(a.high)));
 }
-inline void store_int8(std::int8_t *target, Vec8 a) {
-  const int16x4_t low = vmovn_s32(vcvtq_s32_f32(a.low)), high = vmovn_s32(vcvtq_s32_f32(a.high));
-  vst1_s8(target, vmovn_s16(vcombine_s16(low, high)));
+inline void store_int8(std::int8_t *target, Vec8 a, Vec8 b) {
+  const auto eight = [](Vec8 values) {
+    const int16x4_t low = vmovn_s32(vcvtq_s32_f32(values.low)), high = vmovn_s32(vcvtq_s32_f32(values.high));
+    return vmovn_s16(vcombine_s16(low, high));
+  };
+  vst1q_s8(target, vcombine_s8(eight(a), eight(b)));
 }
 
 inline Vec8 load_nibbles(const std::uint8_t *source, int shift) {
@@ -107,15 +110,21 @@ inline float sum(Vec8 a) {
   const float32x2_t two = vadd_f32(vget_low_f32(four), vget_high_f32(four));
   return vget_lane_f32(two, 0) + vget_lane_f32(two, 1);
 }
-// The additions of sum, for eight rows at once.
-inline Vec8 sums(const Vec8 *rows) {
-  const auto pairs = [](Vec8 a, Vec8 b) {
-    const float64x2_t x = vreinterpretq_f64_f32(vaddq_f32(a.low, a.high));
-    const float64x2_t y = vreinterpretq_f64_f32(vaddq_f32(b.low, b.high));
-    return vaddq_f32(vreinterpretq_f32_f64(vzip1q_f64(x, y)), vreinterpretq_f32_f64(vzip2q_f64(x, y)));
+template <class Combine>
+inline Vec8 fold(Vec8 a, Vec8 b, Combine combine) {
+  return combine(Vec8{a.low, b.low}, Vec8{a.high, b.high});
+}
+template <class Combine>
+inline Vec8 lanes_of_folds(const Vec8 *folds, Combine combine) {
+  const auto pairs = [&](Vec8 a, Vec8 b) {
+    const auto wide = [](float32x4_t four) { return vreinterpretq_f64_f32(four); };
+    const auto first = [&](float32x4_t x, float32x4_t y) { return vreinterpretq_f32_f64(vzip1q_f64(wide(x), wide(y))); };
+    const auto second = [&](float32x4_t x, float32x4_t y) { return vreinterpretq_f32_f64(vzip2q_f64(wide(x), wide(y))); };
+    return combine(Vec8{first(a.low, b.low), first(a.high, b.high)}, Vec8{second(a.low, b.low), second(a.high, b.high)});
   };
-  return {vpaddq_f32(pairs(rows[0], rows[1]), pairs(rows[2], rows[3])),
-          vpaddq_f32(pairs(rows[4], rows[5]), pairs(rows[6], rows[7]))};
+  const Vec8 left = pairs(folds[0], folds[1]), right = pairs(folds[2], folds[3]);
+  return combine(Vec8{vuzp1q_f32(left.low, right.low), vuzp1q_f32(left.high, right.high)},
+                 Vec8{vuzp2q_f32(left.low, right.low), vuzp2q_f32(left.high, right.high)});
 }
 
 }  // namespace

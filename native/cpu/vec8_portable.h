@@ -51,9 +51,13 @@ inline void store_half(std::uint16_t *target, Vec8 a) {
 inline void store_bfloat(std::uint16_t *target, Vec8 a) {
   for (int i = 0; i < 8; ++i) target[i] = bfloat_of_float(a.lane[i]);
 }
-// Of whole numbers in -128 ... 127.
-inline void store_int8(std::int8_t *target, Vec8 a) {
-  for (int i = 0; i < 8; ++i) target[i] = static_cast<std::int8_t>(a.lane[i]);
+// Sixteen bytes of whole numbers in -128 ... 127. What becomes of a NaN is not defined, but it may be there.
+inline void store_int8(std::int8_t *target, Vec8 a, Vec8 b) {
+  const auto narrow = [](float value) { return static_cast<std::int8_t>(value == value ? value : 0.0f); };
+  for (int i = 0; i < 8; ++i) {
+    target[i] = narrow(a.lane[i]);
+    target[i + 8] = narrow(b.lane[i]);
+  }
 }
 
 // Lane i: four bits from bit `shift` on of the i-th 32-bit word (little-endian).
@@ -128,9 +132,19 @@ inline float sum(Vec8 a) {
   const float *x = a.lane;
   return ((x[0] + x[4]) + (x[2] + x[6])) + ((x[1] + x[5]) + (x[3] + x[7]));
 }
-// Lane i: the sum of rows[i] in lane order.
-inline Vec8 sums(const Vec8 *rows) {
-  return each_lane([=](int i) { return sum(rows[i]); });
+// Lanes 0 ... 3: lane i of a combined with lane i + 4; lanes 4 ... 7: those of b.
+template <class Combine>
+inline Vec8 fold(Vec8 a, Vec8 b, Combine combine) {
+  return combine(each_lane([&](int i) { return i < 4 ? a.lane[i] : b.lane[i]; }),
+                 each_lane([&](int i) { return i < 4 ? a.lane[i + 4] : b.lane[i - 4]; }));
+}
+// Lane i: the lanes of vector i combined as sum does, where folds[i % 4] is of vectors i and i + 4.
+template <class Combine>
+inline Vec8 lanes_of_folds(const Vec8 *folds, Combine combine) {
+  const auto every = [&](int lane) {
+    return each_lane([&](int i) { return folds[i % 4].lane[i / 4 * 4 + lane]; });
+  };
+  return combine(combine(every(0), every(2)), combine(every(1), every(3)));
 }
 
 }  // namespace

@@ -45,7 +45,7 @@ export const mutants = [
   {
     name: 'attention counts lanes past the end of the context',
     file: 'attention.h',
-    from: 'select(first_lanes(count), terms, splat(0.0f))',
+    from: 'select(first_lanes(size - j), terms, splat(0.0f))',
     to: 'terms',
     caughtBy: 'accuracy',
   },
@@ -66,8 +66,8 @@ export const mutants = [
   {
     name: 'horizontal sums in another order',
     file: 'vec8_avx2.h',
-    from: '_mm256_permute2f128_ps(a.v, b.v, 0x20), _mm256_permute2f128_ps(a.v, b.v, 0x31)',
-    to: '_mm256_permute2f128_ps(_mm256_permute_ps(a.v, 0xb1), _mm256_permute_ps(b.v, 0xb1), 0x20), _mm256_permute2f128_ps(a.v, b.v, 0x31)',
+    from: '_mm256_permute2f128_ps(a.v, b.v, 0x21)',
+    to: '_mm256_permute2f128_ps(_mm256_permute_ps(a.v, 0xb1), _mm256_permute_ps(b.v, 0xb1), 0x21)',
     caughtBy: 'exactness',
   },
   {
@@ -94,9 +94,30 @@ export const mutants = [
   {
     name: 'activations are rounded down',
     file: 'quantize.h',
-    from: 'round_to_even(load(x + i) * splat(inverse))',
-    to: 'round_to_even(load(x + i) * splat(inverse) - splat(0.5f))',
+    from: 'round_to_even(load(x + p * size + i) * splat(inverses[p]))',
+    to: 'round_to_even(load(x + p * size + i) * splat(inverses[p]) - splat(0.5f))',
     caughtBy: 'accuracy',
+  },
+  {
+    name: 'a NaN goes unnoticed among eight parts of a row',
+    file: 'quantize.h',
+    from: 'return !any(is_nan(totals));',
+    to: 'return true;',
+    caughtBy: 'accuracy',
+  },
+  {
+    name: 'the last parts of a row take the scales of the first',
+    file: 'quantize.h',
+    from: 'store(inverses, splat(127.0f) / maxima);',
+    to: 'store(inverses, splat(127.0f) / maxima);\n  if (count < 8) inverses[count - 1] = inverses[0];',
+    caughtBy: 'accuracy',
+  },
+  {
+    name: 'scores are stored past the scratch memory of a query',
+    file: 'units.h',
+    from: '(context + 14) / 8 * 8',
+    to: '(context + 7) / 8 * 8',
+    caughtBy: 'exactness',
   },
   {
     name: 'bias is added for the wrong columns',
