@@ -1,6 +1,8 @@
 // The choice by the noise field's stream 0; a unit is a row.
 #pragma once
 
+#include <cmath>
+
 #include "noise.h"
 #include "ops.h"
 
@@ -17,11 +19,18 @@ inline double gumbel_bound(std::uint32_t word) {
   return (zeros + 1) * 0.6931471805599454 + 1e-9;
 }
 
-// A logit at or below which nothing can win against `best`; rounding is covered by the slack.
-inline float losing_logit(double best, double temperature) {
-  const double bound = (best - largest_gumbel) * temperature;
+// Of 32 words one is below this; with any other the noise is no larger than `ordinary_gumbel`.
+constexpr std::uint32_t rare_word = 1u << 27;
+constexpr double ordinary_gumbel = 5 * 0.6931471805599454 + 1e-9;
+
+// A logit at or below which nothing of that noise can win against `best`; rounding is covered by the slack.
+inline float losing_logit(double best, double noise, double temperature) {
+  const double bound = (best - noise) * temperature;
   const double slack = (bound < 0 ? -bound : bound) * 1e-6 + 1e-6 * temperature;
-  return temperature > 0 && bound - slack > -3e38 ? static_cast<float>(bound - slack) : -infinity;
+  if (!(temperature > 0 && bound - slack > -3e38)) return -infinity;
+  const auto floor = static_cast<float>(bound - slack);
+  // Rounded down: of the smallest temperatures all that is left of the bound would be a zero.
+  return static_cast<double>(floor) > bound - slack ? std::nextafter(floor, -infinity) : floor;
 }
 
 inline std::uint32_t row_gumbel_arg_max(const float *x, std::int64_t size, double temperature,
@@ -30,26 +39,31 @@ inline std::uint32_t row_gumbel_arg_max(const float *x, std::int64_t size, doubl
   std::int64_t token = row_arg_max(x, size);
   if (temperature == 0) return static_cast<std::uint32_t>(token);
   double best = -static_cast<double>(infinity);
-  float floor = -infinity;
-  const auto offer = [&](std::int64_t v) {
+  float floor = -infinity, ordinary_floor = -infinity;
+  const auto offer = [&](std::int64_t v, std::uint32_t word) {
     const double value = static_cast<double>(x[v]) / temperature;
-    if (!(value + largest_gumbel >= best)) return;
-    const std::uint32_t word = noise.word(v);
     if (!(value + gumbel_bound(word) >= best)) return;
     const double key = value + gumbel_of_word(word);
     if (key > best || (key == best && v < token)) {
       best = key;
       token = v;
-      floor = losing_logit(best, temperature);
+      floor = losing_logit(best, largest_gumbel, temperature);
+      ordinary_floor = losing_logit(best, ordinary_gumbel, temperature);
     }
   };
-  offer(token);
+  offer(token, noise.word(token));
   std::int64_t v = 0;
-  for (; v + 8 <= size; v += 8) {
-    if (!any(greater(load(x + v), splat(floor)))) continue;
-    for (std::int64_t i = v; i < v + 8; ++i) offer(i);
+  for (; v + tokens_at_once <= size; v += tokens_at_once) {
+    bool is_open = false;
+    for (std::int64_t i = v; i < v + tokens_at_once; i += 8) is_open |= any(greater(load(x + i), splat(floor)));
+    if (!is_open) continue;
+    std::uint32_t words[tokens_at_once];
+    noise_words(static_cast<std::uint32_t>(v >> 2), noise.position, noise.key0, noise.key1, words);
+    for (std::int64_t i = 0; i < tokens_at_once; ++i) {
+      if (words[i] < rare_word || x[v + i] > ordinary_floor) offer(v + i, words[i]);
+    }
   }
-  for (; v < size; ++v) offer(v);
+  for (; v < size; ++v) offer(v, noise.word(v));
   // Nothing but NaN and -infinity: key == best is no choice.
   return best > -static_cast<double>(infinity) ? static_cast<std::uint32_t>(token) : 0;
 }

@@ -5,8 +5,9 @@
 namespace hass {
 namespace {
 
-// A decode loop comes back with the next pass this soon; waking a sleeping thread costs a few microseconds.
-constexpr std::chrono::microseconds spin{50};
+// A decode loop comes back with the next pass this soon; waking a sleeping thread costs ten microseconds, and more
+// where its processor has gone to sleep, too.
+constexpr std::chrono::microseconds spin{500};
 
 }  // namespace
 

@@ -6,8 +6,9 @@
 namespace hass {
 namespace {
 
-// Longer than the gap between two operations of a pass, far shorter than anyone would see in a load average.
-constexpr std::chrono::microseconds helper_spin{100};
+// Longer than the gap between two passes of a decode loop, which chooses tokens and grows trees meanwhile; far shorter
+// than anyone would see in a load average.
+constexpr std::chrono::microseconds helper_spin{500};
 // A chunk takes tens of microseconds; past this, the helper that holds the last one has lost its processor.
 constexpr std::chrono::microseconds caller_spin{50};
 

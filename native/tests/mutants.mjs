@@ -141,6 +141,13 @@ export const mutants = [
     caughtBy: 'accuracy',
   },
   {
+    name: 'an ordinary word that could still win is passed over',
+    file: 'gumbel.h',
+    from: 'ordinary_gumbel = 5 *',
+    to: 'ordinary_gumbel = 1 *',
+    caughtBy: 'accuracy',
+  },
+  {
     name: 'a step of the exponential is left out',
     file: 'functions.h',
     from: 'q = q * r + splat(0x1.5558f2p-5f);',
