@@ -1,7 +1,8 @@
-import { type DType, dtypes, elementCount, InvalidArgumentError, toFloat32 } from '@hass-engine/core'
+import { checkNumber, type DType, dtypes, elementCount, InvalidArgumentError, toFloat32 } from '@hass-engine/core'
 import { WeightsError } from './errors.js'
 import { dequantizeFp8Blocks } from './quantization/fp8-blocks.js'
 import { dequantizeGgml, type GgmlQuantization, type GgmlQuantizedType } from './quantization/ggml.js'
+import type { ByteSource } from './source/byte-source.js'
 
 /** FP8 weights with one float32 factor per block, as DeepSeek-V3 publishes them (`weight_scale_inv`). */
 export interface Fp8Quantization {
@@ -50,6 +51,11 @@ export interface TensorSource extends TensorDescription {
    */
   readInto(target: Uint8Array): Promise<void>
   /**
+   * Fills `target` with the bytes from `from` on, so that large tensors need not be in memory as a whole. Absent where
+   * reading reorders them.
+   */
+  readRange?(target: Uint8Array, from: number): Promise<void>
+  /**
    * The elements as numbers, dequantized, `[elements] float32`.
    *
    * @throws InvalidArgumentError for an integer dtype
@@ -60,13 +66,34 @@ export interface TensorSource extends TensorDescription {
 /** Writes exactly the bytes that `TensorSource.readInto` promises. */
 export type TensorFiller = (target: Uint8Array) => Promise<void>
 
-export function createTensorSource(description: TensorDescription, fill: TensorFiller): TensorSource {
-  return new FilledTensor(description, fill)
+/** Fills the whole of `target` with a tensor's bytes from `from` on. */
+export type RangeFiller = (target: Uint8Array, from: number) => Promise<void>
+
+export function createTensorSource(
+  description: TensorDescription,
+  fill: TensorFiller,
+  fillRange?: RangeFiller,
+): TensorSource {
+  return new FilledTensor(description, fill, fillRange)
+}
+
+/** A tensor whose bytes lie in a source as they are. */
+export function createVerbatimTensor(
+  description: Omit<TensorDescription, 'file' | 'isVerbatim'>,
+  source: ByteSource,
+): TensorSource {
+  const fillRange: RangeFiller = (target, from) => source.readInto(target, description.offset + from)
+  const verbatim = { ...description, file: source.location, isVerbatim: true }
+  return createTensorSource(verbatim, (target) => fillRange(target, 0), fillRange)
 }
 
 /** The same tensor, some of its description changed. */
 export function describeTensor(tensor: TensorSource, changes: Partial<TensorDescription>): TensorSource {
-  return createTensorSource({ ...descriptionOf(tensor), ...changes }, (target) => tensor.readInto(target))
+  return createTensorSource(
+    { ...descriptionOf(tensor), ...changes },
+    (target) => tensor.readInto(target),
+    tensor.readRange?.bind(tensor),
+  )
 }
 
 export function descriptionOf(tensor: TensorSource): TensorDescription {
@@ -83,9 +110,10 @@ class FilledTensor implements TensorSource {
   readonly byteLength: number
   readonly isVerbatim: boolean
   declare readonly quantization?: Quantization
+  declare readonly readRange?: (target: Uint8Array, from: number) => Promise<void>
   readonly #fill: TensorFiller
 
-  constructor(description: TensorDescription, fill: TensorFiller) {
+  constructor(description: TensorDescription, fill: TensorFiller, fillRange?: RangeFiller) {
     this.name = description.name
     this.dtype = description.dtype
     this.shape = description.shape
@@ -95,6 +123,7 @@ class FilledTensor implements TensorSource {
     this.isVerbatim = description.isVerbatim
     if (description.quantization) this.quantization = description.quantization
     this.#fill = fill
+    if (fillRange) this.readRange = (target, from) => this.#readRange(target, from, fillRange)
   }
 
   async read(): Promise<Uint8Array> {
@@ -111,6 +140,12 @@ class FilledTensor implements TensorSource {
       )
     }
     await this.#fill(target)
+  }
+
+  async #readRange(target: Uint8Array, from: number, fillRange: RangeFiller): Promise<void> {
+    const max = this.byteLength - target.byteLength
+    checkNumber(from, `offset in tensor ${this.name}`, { min: 0, max, isInteger: true })
+    await fillRange(target, from)
   }
 
   async readFloat32(): Promise<Float32Array> {

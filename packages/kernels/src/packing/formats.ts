@@ -144,6 +144,22 @@ export function decodeBlocks(format: WeightFormat, bytes: Uint8Array): Float32Ar
   const { elements, bytes: stride, decode } = blockFormats[format]
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const target = new Float32Array((bytes.length / stride) * elements)
+  if (format === 'F16') {
+    widenF16(view, target)
+    return target
+  }
   for (let at = 0, to = 0; at < bytes.length; at += stride, to += elements) decode(view, at, target, to)
   return target
+}
+
+/** What `f16ToFloat` gives for each, most of it by moving bits. */
+function widenF16(codes: DataView, target: Float32Array): void {
+  const bits = new Uint32Array(target.buffer)
+  for (let i = 0; i < target.length; i++) {
+    const code = codes.getUint16(2 * i, true)
+    const magnitude = code & 0x7fff
+    const isNormal = magnitude >= 0x400 && magnitude < 0x7c00
+    if (isNormal) bits[i] = ((code & 0x8000) << 16) | ((magnitude << 13) + ((127 - 15) << 23))
+    else target[i] = f16ToFloat(code)
+  }
 }

@@ -3,7 +3,7 @@ import type { WeightConversion } from '../device-tensor.js'
 import { UnsupportedError } from '../errors.js'
 import type { DeviceDType } from '../program.js'
 import { blockFormats, decodeBlocks, type WeightFormat, weightFormats } from './formats.js'
-import { type EncodedRows, encodeFloats, repackQ4K, repackQ5 } from './quantize.js'
+import { type EncodedRows, encodeFloats, encodeQ8, repackQ4K, repackQ5 } from './quantize.js'
 
 /** Elements of one tensor as a file holds them. */
 export interface WeightSource {
@@ -12,7 +12,10 @@ export interface WeightSource {
   readonly format: WeightFormat
   /** Outermost first; blocks lie along the last extent. */
   readonly shape: readonly number[]
-  /** All bytes in row-major order, or a function that reads rows `firstRow` to `firstRow + numRows` of them. */
+  /**
+   * All bytes in row-major order, or a function that reads rows `firstRow` to `firstRow + numRows` of them into memory
+   * that is its own again at its next call.
+   */
   readonly data: ArrayBufferView | ((firstRow: number, numRows: number) => Awaitable<ArrayBufferView>)
 }
 
@@ -161,6 +164,7 @@ function convert(format: WeightFormat, bytes: Uint8Array, dtype: DeviceDType): {
   if (direct[dtype]!.includes(format)) return { encoded: { format, bytes }, error: 0 }
   if (format === 'Q5_0' && dtype === 'Q8') return { encoded: repackQ5(bytes), error: 0 }
   const values = decodeBlocks(format, bytes)
+  if (dtype === 'Q8') return encodeQ8(values)
   const encoded = format === 'Q4_K' && dtype === 'Q4' ? repackQ4K(bytes) : encodeFloats(values, dtype)
   return { encoded, error: largestDifference(values, decodeBlocks(encoded.format, encoded.bytes)) }
 }

@@ -18,7 +18,7 @@ export function encodeFloats(values: Float32Array, dtype: DeviceDType): EncodedR
     case 'Q4':
       return { format: 'Q4_1', bytes: encodeQ4(values) }
     case 'Q8':
-      return { format: 'Q8_0', bytes: encodeQ8(values) }
+      return encodeQ8(values).encoded
     case 'F16':
       return { format: 'F16', bytes: bytesOf(Uint16Array.from(values, floatToF16)) }
     case 'BF16':
@@ -46,20 +46,41 @@ function extremes(values: Float32Array, at: number): { low: number; high: number
 
 const clamp = (value: number, low: number, high: number) => Math.min(Math.max(value, low), high)
 
-function encodeQ8(values: Float32Array): Uint8Array {
+/** Rounds floats to `Q8`, and tells the largest absolute difference; infinite where a number became none. */
+export function encodeQ8(values: Float32Array): { readonly encoded: EncodedRows; readonly error: number } {
   const bytes = new Uint8Array((values.length / 32) * 34)
   const view = new DataView(bytes.buffer)
+  let error = 0
   for (let from = 0, at = 0; from < values.length; from += 32, at += 34) {
-    const found = extremes(values, from)
-    const code = found ? floatToF16(fround(found.magnitude / 127)) : nanCode
+    const magnitude = largestMagnitude(values, from)
+    const areNumbers = magnitude < Infinity
+    const code = areNumbers ? floatToF16(fround(magnitude / 127)) : nanCode
     const scale = f16ToFloat(code)
     view.setUint16(at, code, true)
-    if (!found || scale === 0) continue
+    if (!areNumbers) {
+      if (values.subarray(from, from + 32).some((value) => !Number.isNaN(value))) error = Infinity
+      continue
+    }
     for (let i = 0; i < 32; i++) {
-      view.setInt8(at + 2 + i, roundToInteger(clamp(fround(values[from + i]! / scale), -127, 127)))
+      const value = values[from + i]!
+      const quant = scale === 0 ? 0 : roundToInteger(clamp(fround(value / scale), -127, 127))
+      bytes[at + 2 + i] = quant
+      const difference = Math.abs(value - fround(scale * quant))
+      // An infinite scale gives no number.
+      if (!(difference <= error)) error = Number.isNaN(difference) ? Infinity : difference
     }
   }
-  return bytes
+  return { encoded: { format: 'Q8_0', bytes }, error }
+}
+
+/** Of a block; infinite if it holds a NaN or an infinity. */
+function largestMagnitude(values: Float32Array, from: number): number {
+  let largest = 0
+  for (let i = from; i < from + 32; i++) {
+    const magnitude = Math.abs(values[i]!)
+    if (!(magnitude <= largest)) largest = Number.isNaN(magnitude) ? Infinity : magnitude
+  }
+  return largest
 }
 
 function encodeQ4(values: Float32Array): Uint8Array {

@@ -39,7 +39,7 @@ const stacks: Readonly<Record<string, readonly string[]>> = {
   'mlp.gate_up_proj': ['mlp.gate_proj', 'mlp.up_proj'],
 }
 
-/** While one tensor is being packed others are read; of more, more would be in memory twice. */
+/** While one tensor is being packed others are read; each reads a part at a time. */
 const uploadsAtOnce = 3
 
 /**
@@ -57,11 +57,13 @@ export async function uploadWeights(
   const stacked = stackParts(sources)
   const waiting = [...stacked]
   const uploadWaiting = async () => {
+    const memory = new ReadMemory()
     for (let next = waiting.shift(); next; next = waiting.shift()) {
       signal?.throwIfAborted()
       const [name, parts] = next
       const wanted = dtype && canKeepAs(dtype, parts[0]!.shape) ? { dtype } : {}
-      uploaded.set(name, await device.upload(parts.map(weightSource), wanted))
+      const from = parts.map((part) => weightSource(part, memory))
+      uploaded.set(name, await device.upload(from, wanted))
     }
   }
   const results = await Promise.allSettled(
@@ -95,11 +97,35 @@ export function precisionOf(tensors: ReadonlyMap<string, DeviceTensor>): Precisi
   return { isExact: converted.length === 0, converted }
 }
 
-/** The tensor as the device takes it; formats that it does not know are read as numbers. */
-export function weightSource(source: TensorSource) {
+/** What one read after the other goes to: loading leaves no garbage of a model's size behind. */
+class ReadMemory {
+  #bytes = new Uint8Array()
+
+  take(length: number): Uint8Array {
+    if (length > this.#bytes.length) this.#bytes = new Uint8Array(length)
+    return this.#bytes.subarray(0, length)
+  }
+}
+
+/**
+ * The tensor as the device takes it; formats that it does not know are read as numbers.
+ *
+ * @param memory what rows are read into, valid until the next are asked for. Defaults to memory for the whole tensor
+ */
+export function weightSource(source: TensorSource, memory?: ReadMemory) {
   const isKnown = !source.quantization || source.quantization.format === 'ggml'
   const format = isKnown ? weightFormats.find((known) => known === source.dtype) : undefined
-  return { name: source.name, format: format ?? 'F32', shape: source.shape, data: rowReader(source, format) }
+  const data = format && memory && source.readRange ? rangeReader(source, memory) : rowReader(source, format)
+  return { name: source.name, format: format ?? 'F32', shape: source.shape, data }
+}
+
+function rangeReader(source: TensorSource, memory: ReadMemory) {
+  const rowBytes = source.byteLength / source.shape[0]!
+  return async (firstRow: number, numRows: number) => {
+    const target = memory.take(numRows * rowBytes)
+    await source.readRange!(target, firstRow * rowBytes)
+    return target
+  }
 }
 
 /** Reads the whole tensor when rows are first asked for: it is in memory for as long as it is being uploaded. */

@@ -27,6 +27,9 @@ describe('openSafetensors', () => {
     const target = new Uint8Array(4)
     await tensors.get('b')!.readInto(target)
     expect([...target]).toEqual([6, 7, 8, 9])
+    await tensors.get('a')!.readRange!(target, 1)
+    expect([...target]).toEqual([1, 2, 3, 4])
+    await expect(tensors.get('a')!.readRange!(target, 3)).rejects.toThrow(/offset in tensor a/)
     expect(await tensors.get('c')!.read()).toHaveLength(0)
   })
 

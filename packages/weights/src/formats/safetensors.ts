@@ -2,7 +2,7 @@ import type { DType } from '@hass-engine/core'
 import { dtypes } from '@hass-engine/core'
 import { shown, WeightsError } from '../errors.js'
 import { type ByteSource, readBytes } from '../source/byte-source.js'
-import { createTensorSource, isDType, type TensorSource } from '../tensor-source.js'
+import { createVerbatimTensor, isDType, type TensorSource } from '../tensor-source.js'
 import { byteExtent } from './byte-extent.js'
 import { type JsonValue, parseStrictJson } from './strict-json.js'
 
@@ -52,8 +52,7 @@ export async function openSafetensors(source: ByteSource): Promise<SafetensorsFi
       const offset = dataStart + entry.begin
       const { name, dtype, shape } = entry
       const byteLength = entry.end - entry.begin
-      const description = { name, dtype, shape, file: source.location, offset, byteLength, isVerbatim: true }
-      return [name, createTensorSource(description, (target) => source.readInto(target, offset))]
+      return [name, createVerbatimTensor({ name, dtype, shape, offset, byteLength }, source)]
     }),
   )
   return { format: 'safetensors', tensors, metadata }

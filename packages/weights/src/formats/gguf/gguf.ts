@@ -1,6 +1,6 @@
 import { shown, WeightsError } from '../../errors.js'
 import { type ByteSource, checkRange } from '../../source/byte-source.js'
-import { createTensorSource, type TensorSource } from '../../tensor-source.js'
+import { createVerbatimTensor, type TensorSource } from '../../tensor-source.js'
 import { type GgufCursor, parseHeader } from './cursor.js'
 import { type GgufValue, readGgufMetadata } from './metadata.js'
 import { type GgufTensorInfo, readGgufTensorList } from './tensor-list.js'
@@ -69,7 +69,5 @@ function readAlignment(metadata: ReadonlyMap<string, GgufValue>, source: ByteSou
 function createTensor(info: GgufTensorInfo, source: ByteSource, dataStart: number): TensorSource {
   const offset = dataStart + info.offset
   checkRange(source, offset, info.byteLength)
-  return createTensorSource({ ...info, file: source.location, offset, isVerbatim: true }, (target) =>
-    source.readInto(target, offset),
-  )
+  return createVerbatimTensor({ ...info, offset }, source)
 }
