@@ -73,6 +73,11 @@ export interface SequenceStep {
   readonly parents: Int32Array
   /** Which rows' logits will be asked for. Defaults to `'all'`. */
   readonly logits?: 'all' | 'last' | 'none'
+  /**
+   * What `gumbelArgMax` will be asked of these rows, each at the position behind its own: a device may then choose in
+   * the same pass. Changes the speed only. Absent where the arg max is what counts, or the rows are read.
+   */
+  readonly choice?: Pick<ChoiceRule, 'temperature' | 'seed'>
 }
 
 export interface TargetOutput {

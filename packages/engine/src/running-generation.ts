@@ -92,11 +92,13 @@ export class RunningGeneration {
 
   get sequenceOptions(): SequenceOptions {
     const { sampler, isCoupled } = this.request
+    const { temperature, seed } = sampler.rule
     return {
       tokens: this.tokens,
       policy: this.policy,
       choices: (pass) => this.#choose(pass),
-      ...(isCoupled && sampler.rule.temperature > 0 && { coupling: sampler.rule }),
+      ...(sampler.isPlain && temperature > 0 && { choice: { temperature, seed } }),
+      ...(isCoupled && temperature > 0 && { coupling: sampler.rule }),
     }
   }
 

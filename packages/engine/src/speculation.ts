@@ -81,7 +81,7 @@ export class Speculation {
    * n + 1 tokens. Defaults to empty ones
    */
   createSequence(options: SequenceOptions, models?: SequenceModels): SpeculativeSequence {
-    checkOptionKeys(options, ['tokens', 'choices', 'policy', 'coupling'], 'createSequence')
+    checkOptionKeys(options, ['tokens', 'choices', 'policy', 'choice', 'coupling'], 'createSequence')
     const { target, draft } = this.#options
     const policy = options.policy ?? this.#options.policy
     if (policy.width > 0 && !draft) {
@@ -115,7 +115,15 @@ export class Speculation {
     const chunk = tokens.subarray(from, from + this.#prefillChunk)
     const isLast = from + chunk.length === tokens.length
     const [output] = await this.#options.target.forward(
-      [{ sequence: sequence.target, tokens: chunk, parents: chain(chunk.length), logits: isLast ? 'last' : 'none' }],
+      [
+        {
+          ...sequence.step,
+          sequence: sequence.target,
+          tokens: chunk,
+          parents: chain(chunk.length),
+          logits: isLast ? 'last' : 'none',
+        },
+      ],
       options,
     )
     const rows = range(chunk.length)
@@ -157,8 +165,8 @@ export class Speculation {
     const drafts = await this.#draft(sequences, options, pass)
     const planned = this.#cut(drafts, options)
     const draftedAt = performance.now()
-    const steps = planned.map(({ sequence: { target }, tree: { tokens, parents } }) => {
-      return { sequence: target, tokens, parents }
+    const steps = planned.map(({ sequence: { target, step }, tree: { tokens, parents } }) => {
+      return { ...step, sequence: target, tokens, parents }
     })
     const outputs = steps.length > 0 ? await this.#options.target.forward(steps, pass) : []
     const times = { draftMs: draftedAt - startedAt, verifyMs: performance.now() - draftedAt }

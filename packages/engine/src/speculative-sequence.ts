@@ -3,6 +3,7 @@ import type {
   FeatureRows,
   LogitsRows,
   ModelSequence,
+  SequenceStep,
   TargetChoices,
   TargetSequence,
   Token,
@@ -26,6 +27,8 @@ export interface SequenceOptions {
   readonly choices: (pass: TargetPass) => TargetChoices
   /** Decides what this sequence's trees hold. Defaults to the speculation's. */
   readonly policy?: TreePolicy
+  /** Given where temperature and seed alone say what `choices` asks of the target's logits. Changes the speed only. */
+  readonly choice?: Pick<ChoiceRule, 'temperature' | 'seed'>
   /** Given if the draft model shall couple its candidates with the target's noise. Defaults to plain candidates. */
   readonly coupling?: ChoiceRule
 }
@@ -49,6 +52,8 @@ export interface PendingFeatures {
  */
 export class SpeculativeSequence {
   readonly choices: SequenceOptions['choices']
+  /** As a step of the target takes it. */
+  readonly step: Pick<SequenceStep, 'choice'>
   readonly coupling: ChoiceRule | undefined
   readonly policy: TreePolicy
   readonly target: TargetSequence
@@ -69,6 +74,7 @@ export class SpeculativeSequence {
     this.#length = this.#tokens.length
     this.promptLength = this.#length
     this.choices = options.choices
+    this.step = options.choice ? { choice: options.choice } : {}
     this.coupling = options.coupling
     this.policy = options.policy
     this.target = models.target

@@ -86,7 +86,7 @@ export async function loadTargetModel(options: TargetModelOptions, observer?: Ob
       activationBlock,
       ...(observer && { observer }),
       states: { features },
-      build(pass, { selected, states }) {
+      build(pass, { selectedRows, selected, states }) {
         const { graph, weights } = pass
         const computed = architecture(pass)
         graph.cacheWrite(states.features!, computed, pass.slots)
@@ -94,7 +94,13 @@ export async function loadTargetModel(options: TargetModelOptions, observer?: Ob
         const logits = graph.linear(graph.gatherRows(computed, selected), lmHead)
         graph.output('features', computed)
         graph.output('logits', logits)
-        graph.output('argMax', graph.argMax(logits))
+        const choice = graph.gumbelArgMax(
+          logits,
+          graph.input('temperatures', 'U32', [selectedRows, 2]),
+          graph.input('chosenPositions', 'U32', [selectedRows]),
+          graph.input('seeds', 'U32', [selectedRows, 2]),
+        )
+        graph.output('choice', choice)
       },
     })
     disposables.push(runtime)

@@ -112,6 +112,41 @@ describe.each(deviceKinds)('target model on %s', (kind) => {
     sequence.dispose()
   })
 
+  it('chooses in the pass what it was told it would be asked, and anything else when it is asked', async () => {
+    const model = await create()
+    const { sequence } = await prefill(model, [1, 2, 3])
+    const plain = model.createSequence()
+    const tree = { tokens: Uint32Array.of(4, 5, 6, 7), parents: Int32Array.of(-1, 0, 0, 2) }
+    const told = { temperature: 0.9, seed: 2n ** 62n + 3n }
+    const outputs = await model.forward([
+      { sequence, ...tree, choice: told },
+      { sequence: plain, ...tree, logits: 'last' },
+    ])
+    const positions = [4, 5, 5, 6]
+    for (const [row, position] of positions.entries()) {
+      const { logits } = outputs[0]!
+      const values = createLogitsRows(await logits.read(row), model.vocabSize)
+      const choices = [
+        { ...told, position },
+        { ...told, position: position + 1 },
+        { ...told, seed: 3n, position },
+        { ...told, temperature: 0.8, position },
+      ]
+      expect(logits.gumbelArgMax(row, choices[0]!), 'no promise of what is known').toBe(
+        values.gumbelArgMax(0, choices[0]!),
+      )
+      for (const choice of choices) {
+        expect(await logits.gumbelArgMax(row, choice)).toBe(values.gumbelArgMax(0, choice))
+      }
+      expect(await logits.argMax(row)).toBe(values.argMax(0))
+    }
+    const last = createLogitsRows(await outputs[1]!.logits.read(3), model.vocabSize)
+    expect(await outputs[1]!.logits.argMax(3)).toBe(last.argMax(0))
+    expect(() => outputs[1]!.logits.argMax(0)).toThrow(/not asked for/)
+    sequence.dispose()
+    plain.dispose()
+  })
+
   it('shares a prefix between sequences that go on differently', async () => {
     const model = await create()
     const { sequence } = await prefill(model, [1, 2, 3, 4, 5, 6])

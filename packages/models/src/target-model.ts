@@ -11,7 +11,7 @@ import {
 import type { Device, DeviceTensor } from '@hass-engine/kernels'
 import type { ModelConfig, OpenedModel } from '@hass-engine/weights'
 import type { DecoderRuntime } from './passes/decoder-runtime.js'
-import type { NoiseChooser } from './passes/noise-chooser.js'
+import { choiceInputs, type NoiseChooser, type NoisyChoice } from './passes/noise-chooser.js'
 import type { PassPart, RowBatch } from './passes/plan-passes.js'
 import { DeviceSequence } from './target-sequence.js'
 import { TargetStep } from './target-step.js'
@@ -130,7 +130,7 @@ export class DeviceTargetModel implements TargetModel, AsyncDisposable {
     const sequence = step.sequence as DeviceSequence
     const opened = new TargetStep(step, sequence, this, this.#chooser)
     sequence.begin(opened, step.parents)
-    opened.features.place(sequence.cached.slots(opened.rows))
+    opened.place(sequence.cached)
     return opened
   }
 
@@ -143,18 +143,9 @@ export class DeviceTargetModel implements TargetModel, AsyncDisposable {
         isSelected: (row) => step.asksFor(row),
       }),
     )
-    const tokens = (parts: readonly PassPart[]) => {
-      const all = new Uint32Array(parts.reduce((rows, { from, to }) => rows + to - from, 0))
-      let at = 0
-      for (const { batch, from, to } of parts) {
-        all.set(steps[batch]!.tokens.subarray(from, to), at)
-        at += to - from
-      }
-      return { tokens: all }
-    }
-    for await (const { parts, outputs } of this.#runtime.run(batches, tokens, signal)) {
+    for await (const { parts, outputs } of this.#runtime.run(batches, (some) => stepInputs(steps, some), signal)) {
       let [at, selectedAt] = [0, 0]
-      const choices = outputs.argMax!.readAll()
+      const choices = outputs.choice!.readAll()
       for (const { batch, from, to } of parts) {
         const step = steps[batch]!
         for (let row = from; row < to; row++) {
@@ -191,4 +182,19 @@ export class DeviceTargetModel implements TargetModel, AsyncDisposable {
   #check(): void {
     if (this.#isDisposed) throw new DisposedError('The target model')
   }
+}
+
+/** What a pass is told of its rows besides their places: what they read, and how tokens are chosen after them. */
+function stepInputs(steps: readonly TargetStep[], parts: readonly PassPart[]) {
+  const tokens = new Uint32Array(parts.reduce((rows, { from, to }) => rows + to - from, 0))
+  const choices: NoisyChoice[] = []
+  let at = 0
+  for (const { batch, from, to } of parts) {
+    const step = steps[batch]!
+    tokens.set(step.tokens.subarray(from, to), at)
+    at += to - from
+    for (let row = from; row < to; row++) if (step.asksFor(row)) choices.push(step.logits.choiceOf(row))
+  }
+  const { temperatures, positions, seeds } = choiceInputs(choices)
+  return { tokens, temperatures, chosenPositions: positions, seeds }
 }

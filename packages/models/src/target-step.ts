@@ -1,5 +1,6 @@
 import type { LogitsRows, SequenceStep, TargetModel, TargetOutput, Token } from '@hass-engine/core'
 import type { OutputHandle } from '@hass-engine/kernels'
+import type { CachedRows } from './cache/cached-rows.js'
 import type { NoiseChooser, NoisyChoice } from './passes/noise-chooser.js'
 import { StepRows } from './passes/step-rows.js'
 import type { DeviceSequence } from './target-sequence.js'
@@ -16,7 +17,7 @@ export class TargetStep implements TargetOutput {
     this.sequence = sequence
     this.tokens = Uint32Array.from(step.tokens)
     this.#asked = step.logits ?? 'all'
-    this.logits = new DeviceLogits(this.rows, model.vocabSize, chooser)
+    this.logits = new DeviceLogits(this.rows, model.vocabSize, chooser, step.choice ?? argMaxChoice)
     this.features = new DeviceFeatures(this.rows, model)
   }
 
@@ -26,6 +27,12 @@ export class TargetStep implements TargetOutput {
 
   asksFor(row: number): boolean {
     return this.#asked === 'all' || (this.#asked === 'last' && row === this.rows - 1)
+  }
+
+  /** The rows have been opened. */
+  place(cached: CachedRows): void {
+    this.features.place(cached.slots(this.rows))
+    this.logits.place(Array.from({ length: this.rows }, (_, row) => cached.position(row)))
   }
 
   /** Only these rows have their slots still. */
@@ -87,13 +94,19 @@ export class DeviceFeatures extends StepRows {
   }
 }
 
+const argMaxChoice = { temperature: 0, seed: 0n }
+
 class DeviceLogits implements LogitsRows {
   readonly values: StepRows
+  /** What the pass has chosen, by `#choice`. */
   readonly #choices: Uint32Array
+  readonly #choice: Omit<NoisyChoice, 'position'>
   readonly #chooser: NoiseChooser
+  #positions: readonly number[] = []
 
-  constructor(rows: number, vocabSize: number, chooser: NoiseChooser) {
+  constructor(rows: number, vocabSize: number, chooser: NoiseChooser, choice: Omit<NoisyChoice, 'position'>) {
     this.#chooser = chooser
+    this.#choice = choice
     this.values = new StepRows(rows, vocabSize, 'logits')
     this.#choices = new Uint32Array(rows)
   }
@@ -111,12 +124,29 @@ class DeviceLogits implements LogitsRows {
     this.#choices[row] = choice
   }
 
-  argMax(row: number): Token {
-    this.values.check(row)
-    return this.#choices[row]!
+  /** @param positions `[rows]`, where the rows' own tokens stand */
+  place(positions: readonly number[]): void {
+    this.#positions = positions
+  }
+
+  /** How the pass chooses the token after a row. */
+  choiceOf(row: number): NoisyChoice {
+    const { temperature, seed } = this.#choice
+    return { temperature, seed, position: this.#positions[row]! + 1 }
+  }
+
+  argMax(row: number): Token | Promise<Token> {
+    return this.gumbelArgMax(row, { ...argMaxChoice, position: 0 })
   }
 
   gumbelArgMax(row: number, choice: NoisyChoice): Token | Promise<Token> {
+    this.values.check(row)
+    const known = this.choiceOf(row)
+    const isNoisy = choice.temperature > 0
+    const isKnown =
+      known.temperature === choice.temperature &&
+      (!isNoisy || (known.seed === choice.seed && known.position === choice.position))
+    if (isKnown) return this.#choices[row]!
     return this.#chooser.choose((target) => this.values.read(row, target), choice)
   }
 

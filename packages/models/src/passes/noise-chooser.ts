@@ -9,6 +9,20 @@ export interface NoisyChoice {
   readonly position: number
 }
 
+/** Choices as the device's operation takes them, words of 64 bits low word first. */
+export function choiceInputs(choices: readonly NoisyChoice[]) {
+  const seeds = new Uint32Array(2 * choices.length)
+  for (const [i, { seed }] of choices.entries()) {
+    seeds[2 * i] = Number(seed & 0xffffffffn)
+    seeds[2 * i + 1] = Number(seed >> 32n)
+  }
+  return {
+    temperatures: new Uint32Array(Float64Array.from(choices, ({ temperature }) => temperature).buffer),
+    positions: Uint32Array.from(choices, ({ position }) => position),
+    seeds,
+  }
+}
+
 /** Chooses tokens by Gumbel noise on a device, with the token that the sampler would choose. */
 export class NoiseChooser {
   readonly #program: Program
@@ -48,15 +62,8 @@ export class NoiseChooser {
     this.#program.dispose()
   }
 
-  async #run(logits: Float32Array, { temperature, seed, position }: NoisyChoice): Promise<Token> {
-    const { token } = await this.#program.run({
-      inputs: {
-        logits,
-        temperatures: new Uint32Array(Float64Array.of(temperature).buffer),
-        positions: Uint32Array.of(position),
-        seeds: Uint32Array.of(Number(seed & 0xffffffffn), Number(seed >> 32n)),
-      },
-    })
+  async #run(logits: Float32Array, choice: NoisyChoice): Promise<Token> {
+    const { token } = await this.#program.run({ inputs: { logits, ...choiceInputs([choice]) } })
     return token!.readAll()[0]!
   }
 }
