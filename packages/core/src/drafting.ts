@@ -55,6 +55,14 @@ export interface DraftCycle {
   readonly rate?: number
   /** The sequence's tokens, the root last: for policies that draft from the text itself. */
   readonly history?: ArrayLike<Token>
+  /** Nodes that the tree will have without a draft pass: a policy that weighs costs does not draft what they promise. */
+  readonly free?: FreeNodes
+}
+
+/** A tree from the text itself, and how likely each of its nodes is accepted, `[nodes]`, 1 at the root. */
+export interface FreeNodes {
+  readonly tree: DraftTree
+  readonly acceptance: ArrayLike<number>
 }
 
 /** Decides which candidates a draft tree holds. Never awaits: any backend can drive it. */
@@ -76,6 +84,8 @@ export interface TreePolicy {
 }
 
 export interface TreeBuilder {
+  /** Candidates wanted of the root's row; 0 if this cycle is not to be drafted for. Defaults to the policy's. */
+  readonly width?: number
   /** Takes the candidates of the last frontier (first of all the root's, one row); returns the next frontier. */
   expand(candidates: DraftCandidates): Frontier
   /** The tree, at any time: at least the root. */

@@ -15,6 +15,7 @@ import { Calibration, type CalibrationOptions } from './calibration.js'
 import { CandidateTree, rootCandidate } from './candidate-tree.js'
 import { type CostArrays, CostCache } from './cost-curve.js'
 import { CostCurveError } from './errors.js'
+import { FreeGains } from './free-gains.js'
 import { checkNodes, checkTopK, levelsOf, limits } from './limits.js'
 import { bestNodeCount, priceOfTime } from './row-budget.js'
 import { RowProfile } from './row-profile.js'
@@ -44,7 +45,8 @@ export interface CostAwarePolicy extends TreePolicy {
  * The tree that maximises expected emitted tokens per measured millisecond: nodes and levels are added while
  * Δtokens > rate · Δms, with the cycle's running rate, which is taken to be no lower than plain decoding's.
  *
- * Candidates count with calibrated probabilities; `observe` calibrates them against what was accepted.
+ * Candidates count with calibrated probabilities; `observe` calibrates them against what was accepted. Nodes that a
+ * cycle has for free are counted before drafting: where the text repeats itself, little is left to draft.
  *
  * @throws InvalidArgumentError for an unknown option or a number out of bounds
  * @throws CostCurveError `HASS_ERR_COST_CURVE`, from `start`, if neither options nor cycle bring valid cost tables
@@ -73,6 +75,7 @@ export function costAware(options: CostAwareOptions = {}): CostAwarePolicy {
       const levels = levelsOf(cycle, depth + 1)
       const builder = new CostAwareBuilder(cycle, { topK, levels, maxNodes, costs, calibration, profile })
       return {
+        ...(!builder.isWorthDrafting() && { width: 0 }),
         expand: (candidates) => builder.expand(candidates),
         finish() {
           const tree = builder.finish()
@@ -105,13 +108,27 @@ class CostAwareBuilder {
   readonly #parts: BuilderParts
   readonly #tree: CandidateTree
   readonly #rate: number
-  /** `[candidates]`, calibrated probability of being accepted */
+  readonly #free: FreeGains | undefined
+  /** `[candidates]`, calibrated probability of being accepted after the parent, as the draft sees it */
+  readonly #probs: number[] = []
+  /** `[candidates]`, probability of being accepted */
   readonly #reach: number[] = []
 
   constructor(cycle: DraftCycle, parts: BuilderParts) {
     this.#parts = parts
+    this.#free = cycle.free && new FreeGains(cycle.free)
     this.#tree = new CandidateTree(cycle.root)
     this.#rate = priceOfTime(cycle.rate, parts.costs.verify[1]!)
+  }
+
+  /** False where free nodes leave too little for the root's own pass to bring. */
+  isWorthDrafting(): boolean {
+    const { topK, maxNodes, costs, profile } = this.#parts
+    const children = profile.predict(new Float64Array(topK), 0, 1)
+    if (!this.#free || Number.isNaN(children[0])) return true
+    const free = this.#free.rest()
+    const gains = mergeDescending(free, children, this.#free.missAfter(rootCandidate), maxNodes)
+    return this.#surplus(gains) - this.#rate * costs.draft[1]! > this.#surplus(free)
   }
 
   expand(candidates: DraftCandidates): Frontier {
@@ -122,7 +139,9 @@ class CostAwareBuilder {
     for (let candidate = from; candidate < tree.count; candidate++) {
       const parent = tree.parents[candidate]!
       const prob = calibration.apply(this.#draftProb(candidate), tree.level)
-      this.#reach[candidate] = (parent === rootCandidate ? 1 : this.#reach[parent]!) * prob
+      const above = parent === rootCandidate ? 1 : this.#reach[parent]!
+      this.#probs[candidate] = prob
+      this.#reach[candidate] = Math.max(above * prob, this.#free?.match(tree, candidate) ?? 0)
     }
     return tree.extend(tree.level < levels && tree.count > from ? this.#chooseFrontier(from) : [])
   }
@@ -169,7 +188,7 @@ class CostAwareBuilder {
     const { rowStarts, rowCandidates } = this.#tree
     const parent = rowCandidates[row]!
     const above = parent === rootCandidate ? 1 : this.#reach[parent]!
-    return above > 0 ? this.#reach.slice(rowStarts[row]!, rowStarts[row + 1]!).map((reach) => reach / above) : []
+    return above > 0 ? this.#probs.slice(rowStarts[row]!, rowStarts[row + 1]!) : []
   }
 
   /** The probability that the draft gives a candidate after its parent. */
@@ -182,20 +201,25 @@ class CostAwareBuilder {
     const { topK, maxNodes, costs } = this.#parts
     const frontier = bestIndices(this.#reach, topK, from)
     const children = this.#predictChildren(from)
-    let gains: Float64Array = Float64Array.from(
-      bestIndices(this.#reach, maxNodes),
-      (candidate) => this.#reach[candidate]!,
-    )
+    const best = Float64Array.from(bestIndices(this.#reach, maxNodes), (candidate) => this.#reach[candidate]!)
+    let gains = this.#free ? mergeDescending(best, this.#free.rest(), 1, maxNodes) : best
     let bestRows = 0
-    let bestSurplus = bestNodeCount(gains, costs.verify, this.#rate, 1, maxNodes).surplus
+    let bestSurplus = this.#surplus(gains)
     for (let rows = 1; rows <= frontier.length; rows++) {
-      gains = mergeDescending(gains, children, this.#reach[frontier[rows - 1]!]!, maxNodes)
-      const { surplus } = bestNodeCount(gains, costs.verify, this.#rate, 1, maxNodes)
+      const candidate = frontier[rows - 1]!
+      const reach = this.#reach[candidate]! * (this.#free?.missAfter(candidate) ?? 1)
+      gains = mergeDescending(gains, children, reach, maxNodes)
+      const surplus = this.#surplus(gains)
       if (surplus - this.#rate * costs.draft[rows]! <= bestSurplus) continue
       bestSurplus = surplus - this.#rate * costs.draft[rows]!
       bestRows = rows
     }
     return frontier.subarray(0, bestRows)
+  }
+
+  #surplus(gains: Float64Array): number {
+    const { costs, maxNodes } = this.#parts
+    return bestNodeCount(gains, costs.verify, this.#rate, 1, maxNodes).surplus
   }
 
   #predictChildren(from: number): Float64Array {

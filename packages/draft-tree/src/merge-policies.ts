@@ -46,8 +46,18 @@ export function mergePolicies(policies: readonly TreePolicy[], options: MergePol
   const costCache = new CostCache(maxNodes + 1, 1)
   const unions = new WeakMap<DraftTree, { readonly parts: readonly DraftTree[]; readonly acceptance: Float64Array }>()
 
+  /** What the policies without a draft model bring to the one that has it. */
+  function freeNodes(parts: readonly (DraftTree | undefined)[]): Pick<DraftCycle, 'free'> {
+    const hopes = parts.flatMap((part, i) => (part ? [hopeOf(policies[i]!, part)] : []))
+    if (hopes.length === 0) return {}
+    const tree = hopes.reduce(mergeTrees)
+    const acceptance = monotoneValues(tree, tree.logProbs).map(Math.exp)
+    acceptance[0] = 1
+    return { free: { tree, acceptance } }
+  }
+
   function unite(parts: readonly DraftTree[], cycle: DraftCycle): DraftTree {
-    const hopes = parts.map((tree, i) => ({ ...tree, logProbs: logAcceptance(policies[i]!, tree) }))
+    const hopes = parts.map((tree, i) => hopeOf(policies[i]!, tree))
     const whole = parts.reduce(mergeTrees)
     // The same nodes in the same order, since only the numbers differ.
     const { logProbs } = hopes.reduce(mergeTrees)
@@ -73,14 +83,16 @@ export function mergePolicies(policies: readonly TreePolicy[], options: MergePol
     width: heads[0]?.width ?? 0,
     maxNodes,
     start(cycle): TreeBuilder {
-      const builders = policies.map((policy) => policy.start(cycle))
-      const drafting = builders[policies.findIndex((policy) => policy.width > 0)]
+      const drafted = policies.findIndex((policy) => policy.width > 0)
+      const parts = policies.map((policy, i) => (i === drafted ? undefined : policy.start(cycle).finish()))
+      const drafting = policies[drafted]?.start({ ...cycle, ...freeNodes(parts) })
       return {
+        ...(drafting?.width !== undefined && { width: drafting.width }),
         expand: (candidates) =>
           drafting?.expand(candidates) ?? { tokens: new Uint32Array(0), parents: new Uint32Array(0) },
         finish: () =>
           unite(
-            builders.map((builder) => builder.finish()),
+            parts.map((part) => part ?? drafting!.finish()),
             cycle,
           ),
       }
@@ -96,8 +108,8 @@ export function mergePolicies(policies: readonly TreePolicy[], options: MergePol
   }
 }
 
-/** `[nodes]`, natural log of how likely a policy holds each node of its own tree to be accepted. */
-function logAcceptance(policy: TreePolicy, tree: DraftTree): Float32Array {
+/** A policy's tree, with the natural log of how likely the policy holds each node to be accepted. */
+function hopeOf(policy: TreePolicy, tree: DraftTree): DraftTree {
   const acceptance = policy.acceptance?.(tree)
-  return acceptance ? Float32Array.from(acceptance, Math.log) : tree.logProbs
+  return acceptance ? { ...tree, logProbs: Float32Array.from(acceptance, Math.log) } : tree
 }

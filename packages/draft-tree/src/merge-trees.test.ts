@@ -170,6 +170,66 @@ describe('mergePolicies', () => {
     expect([...step().tokens]).toEqual([2, 3])
   })
 
+  describe('with a head beside n-grams that are nearly always right', () => {
+    const costs = linearCosts(0.05, 1, 0.2)
+    const repeating = Array.from({ length: 40 }, (_, i) => i % 5)
+    const fresh = Array.from({ length: 40 }, (_, i) => 100 + i)
+    const cycle = (history: readonly number[]) => ({ root: history.at(-1)!, history, costs })
+    /** Candidates of which the first is what the text goes on with. */
+    const rows: Parameters<typeof draft>[1] = (level, count, width) => ({
+      rows: count,
+      width,
+      tokens: Uint32Array.from({ length: count * width }, (_, i) => (i % width === 0 ? level % 5 : 1000 + i)),
+      logProbs: Float32Array.from({ length: count * width }, (_, i) => Math.log(i % width === 0 ? 0.6 : 0.1)),
+    })
+    const learnt = () => {
+      const head = costAware({ topK: 3, depth: 6 })
+      const policy = mergePolicies([head, ngram()])
+      for (let i = 0; i < 100; i++) {
+        const { tree } = draft(policy, rows, cycle(repeating))
+        // All of the text's own path is right.
+        const path = [0]
+        for (let step = 0; ; step++) {
+          const next = tree.tokens.findIndex((token, node) => token === step % 5 && tree.parents[node] === path.at(-1))
+          if (next === -1) break
+          path.push(next)
+        }
+        policy.observe?.(tree, { path: Uint32Array.from(path), bonusToken: (path.length - 1) % 5 })
+      }
+      return policy
+    }
+
+    it('drafts where the text does not repeat itself, and not where it does', () => {
+      const policy = learnt()
+      expect(policy.start(cycle(fresh)).width).toBeUndefined()
+      expect(draft(policy, rows, cycle(fresh)).frontiers.length).toBeGreaterThan(2)
+      expect(policy.start(cycle(repeating)).width).toBe(0)
+      const builder = policy.start(cycle(repeating))
+      const tree = builder.finish()
+      expect(tree.tokens.length).toBeGreaterThan(8)
+      // Candidates that come all the same lead no deeper: the text has those nodes.
+      expect(draft(policy, rows, cycle(repeating)).frontiers.map(({ tokens }) => tokens.length)).toEqual([0])
+    })
+
+    it('goes deeper behind a node that the text holds to be likely', () => {
+      const unlikely: typeof rows = (level, count, width) => ({
+        ...rows(level, count, width),
+        logProbs: new Float32Array(count * width).fill(Math.log(0.02)),
+      })
+      const alone = costAware({ topK: 3, depth: 1 })
+      expect(draft(alone, unlikely, cycle(repeating)).frontiers[0]!.tokens).toHaveLength(0)
+      const tree = createDraftTree([4, 0], [-1, 0], [0, Math.log(0.9)])
+      const free = { tree, acceptance: [1, 0.9] }
+      const strong: typeof rows = (level, count, width) => (level === 0 ? unlikely : rows)(level, count, width)
+      const { frontiers } = draft(costAware({ topK: 3, depth: 1 }), strong, {
+        ...cycle(repeating),
+        costs: linearCosts(0.01, 1, 0.01),
+        free,
+      })
+      expect([...frontiers[0]!.tokens]).toContain(0)
+    })
+  })
+
   it('is never worse than plain decoding by its own model', () => {
     const prob = fc.double({ min: 0, max: 1, noNaN: true })
     fc.assert(

@@ -44,7 +44,10 @@ export interface EngineOptions {
   readonly prefillChunk?: number
   /** Ended texts whose caches are kept for those that begin alike. Defaults to 4. */
   readonly keptPrefixes?: number
-  /** Decides the trees. Defaults to `costAware` with a head, to n-grams that know costs with `draft: 'ngram'`. */
+  /**
+   * Decides the trees. Defaults to `costAware` united with n-grams where there is a head, to n-grams that know costs with
+   * `draft: 'ngram'`.
+   */
   readonly policy?: TreePolicy
   /** Costs of passes. Defaults to measuring them once per machine and model. */
   readonly costs?: CostTables
@@ -142,7 +145,7 @@ export async function loadEngine(options: EngineOptions = {}): Promise<Engine> {
       tokenizer,
       target,
       draft,
-      policy: options.policy ?? (draft ? costAware() : files.isNgram ? mergePolicies([ngram()]) : plain()),
+      policy: options.policy ?? defaultPolicy(draft !== undefined, files.isNgram),
       costs,
       maxContext: contextTokens,
       maxSequences,
@@ -154,6 +157,12 @@ export async function loadEngine(options: EngineOptions = {}): Promise<Engine> {
     for (const disposable of disposables) disposable.dispose()
     throw error
   }
+}
+
+function defaultPolicy(hasHead: boolean, isNgram: boolean): TreePolicy {
+  // A text that repeats itself is cheaper to copy than to draft.
+  if (hasHead) return mergePolicies([costAware(), ngram()])
+  return isNgram ? mergePolicies([ngram()]) : plain()
 }
 
 /** What the package of the default model exports. */

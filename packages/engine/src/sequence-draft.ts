@@ -30,6 +30,11 @@ export class SequenceDraft {
     })
   }
 
+  /** Candidates wanted of the root's row. */
+  get width(): number {
+    return this.#builder?.width ?? this.sequence.policy.width
+  }
+
   /** Why this sequence's cycle has ended, if it has. */
   get failure(): { readonly reason: unknown } | undefined {
     return this.#failure

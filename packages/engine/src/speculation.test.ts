@@ -3,6 +3,7 @@ import {
   type DraftModel,
   HassError,
   type TargetModel,
+  type TreeBuilder,
   type TreePolicy,
   type Verifier,
 } from '@hass-engine/core'
@@ -37,6 +38,10 @@ async function decodePlainly(prompt: readonly number[], tokens: number, rule: Pa
   const context = [...prompt]
   for (let i = 0; i < tokens; i++) context.push(sampler.choose(Float32Array.from(contextual(1)(context)), context))
   return context
+}
+
+function bound(builder: TreeBuilder): TreeBuilder {
+  return { expand: (candidates) => builder.expand(candidates), finish: () => builder.finish() }
 }
 
 function start(
@@ -115,6 +120,18 @@ describe('Speculation', () => {
     await speculation.cycle([sequence], { maxDepths: [2] })
     await speculation.cycle([sequence], { maxDepths: [0] })
     expect(seen).toEqual([3, 3, 1, 1])
+  })
+
+  it('lets a policy leave out the drafting of a cycle, and go on with it in the next', async () => {
+    const policy = chain({ depth: 3 })
+    let cycles = 0
+    const resting: TreePolicy = {
+      ...policy,
+      start: (cycle) => ({ ...bound(policy.start(cycle)), ...(cycles++ % 2 === 0 && { width: 0 }) }),
+    }
+    const rested = await decode({ draft: heads.perfect!(), policy: resting }, [[1, 2]], 6)
+    expect(rested.accepted).toEqual([0, 3, 0, 3, 0, 3])
+    expect(rested.texts[0]).toEqual(await decodePlainly([1, 2], rested.texts[0]!.length - 2, {}))
   })
 
   it('never drafts past the end of the context', async () => {

@@ -220,13 +220,14 @@ export class Speculation {
   }
 
   async #growTrees(drafting: readonly SequenceDraft[], options: ForwardOptions): Promise<void> {
-    const roots = drafting.map(({ sequence }) => ({
+    const roots = drafting.map(({ sequence, width }) => ({
       sequence,
       tokens: sequence.tokens.subarray(-sequence.pending!.rows.length),
-      width: sequence.policy.width,
+      width,
     }))
-    let open = drafting
-    let candidates = await this.#readPending(roots, options)
+    const read = await this.#readPending(roots, options)
+    let open = drafting.filter(({ width }) => width > 0)
+    let candidates = read.filter((_, i) => drafting[i]!.width > 0)
     for (;;) {
       const next = expandAll(open, candidates)
       if (next.length === 0) return

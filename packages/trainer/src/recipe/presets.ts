@@ -41,13 +41,13 @@ const embeddedPhase = {
 } as const satisfies Partial<RecipePhase>
 
 /**
- * For a small target on a few CPU cores: most of the steps with one alignment step, which cost a third, then three;
- * a draft vocabulary that covers nearly every response token; short contexts.
+ * For a small target on a few CPU cores, and few data: most of the steps with one alignment step, which cost a third,
+ * then three; prompts count as well; a draft vocabulary that covers nearly every response token; short contexts.
  */
 const embedded: TrainingRecipe = {
   phases: [
-    { ...embeddedPhase, name: 'one step', steps: 3000, alignmentSteps: 1, learningRate: 5e-4 },
-    { ...embeddedPhase, name: 'three steps', steps: 1500, alignmentSteps: 3, learningRate: 3e-4 },
+    { ...embeddedPhase, name: 'one step', steps: 5000, alignmentSteps: 1, learningRate: 4e-4 },
+    { ...embeddedPhase, name: 'three steps', steps: 500, alignmentSteps: 3, learningRate: 1.5e-4 },
   ],
   topK: 10,
   betas: [0.9, 0.95],
@@ -58,7 +58,7 @@ const embedded: TrainingRecipe = {
   heldOutShare: 0.02,
   draftVocabulary: 8192,
   warmStartRows: 100_000,
-  batch: { maxRows: 1024, maxSequences: 16, maxLength: 256, contextRows: 64, countsPrompts: true },
+  batch: { maxRows: 1024, maxSequences: 16, maxLength: 256, contextRows: 128, countsPrompts: true },
   noise: 0,
   evaluation: { everyMinutes: 20, sequences: 32 },
   checkpointMinutes: 10,
