@@ -1,4 +1,4 @@
-// npm run bench:alignment -- --corpus DIR [--steps N] [--recipe FILE] [--sequences N] [--folder DIR] [--json]
+// npm run bench:alignment -- --corpus DIR [--start HEAD] [--steps N] [--recipe FILE] [--sequences N] [--folder DIR] [--json]
 // HASS's own claim: two heads from the same start on equal data, batches and steps, with one alignment step (EAGLE-2's
 // training) and with three; then τ of both on held-out responses, and the gain with its 95 % interval over prompts.
 import { createHash } from 'node:crypto'
@@ -32,6 +32,7 @@ const { values: options } = parseArgs({
     corpus: { type: 'string' },
     model: { type: 'string', default: modelPath },
     recipe: { type: 'string' },
+    start: { type: 'string' },
     steps: { type: 'string', default: '1500' },
     sequences: { type: 'string', default: '200' },
     folder: { type: 'string' },
@@ -46,6 +47,7 @@ if (!options.corpus) {
 
 const device = openDevice({ kind: 'auto', threads: Number(options.threads) })
 const target = await openModel(options.model)
+const start = options.start === undefined ? undefined : await openModel(options.start)
 const base = options.recipe ? await readRecipe(options.recipe) : recipes.embedded
 const shape = base.phases.at(-1)
 
@@ -66,7 +68,7 @@ device.dispose()
 async function trainedHead(alignmentSteps) {
   const recipe = recipeOf(alignmentSteps)
   const key = createHash('sha256')
-    .update(JSON.stringify([recipe, corpus.sha256]))
+    .update(JSON.stringify([recipe, corpus.sha256, options.start ?? null]))
     .digest('hex')
     .slice(0, 12)
   const cache = options.folder ?? join(homedir(), '.cache', 'hass-engine', 'alignment')
@@ -82,6 +84,7 @@ async function trainedHead(alignmentSteps) {
     target,
     device,
     resume,
+    ...(start && { start }),
   })) {
     if (event.type === 'step-end' && event.step % 100 === 0) {
       console.error(`alignment ${alignmentSteps}: step ${event.step}, loss ${event.losses[0].total.toFixed(3)}`)
