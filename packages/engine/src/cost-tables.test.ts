@@ -69,7 +69,6 @@ describe('cost tables', () => {
       expect(rows).toEqual([...rows].sort((a, b) => a - b))
       expect(ms).toEqual([...ms].sort((a, b) => a - b))
       expect(ms[0]).toBeGreaterThan(0)
-      expect(ms.at(-1)).toBeGreaterThan(ms[0]!)
     }
     expect([target.cache.free, draft.cache.free]).toEqual([258, 258])
     await tiny.dispose()
