@@ -44,7 +44,7 @@ describe('loadEngine', () => {
   it('drafts with a head, with the text itself, or not at all, and says the same', async () => {
     const request = { prompt: 'abcabcabc', maxTokens: 20 }
     const { text, speculation } = await engine.generateText(request)
-    expect([engine.policy.name, speculation!.drafted > 0]).toEqual(['cost-aware', true])
+    expect([engine.policy.name, speculation!.drafted > 0]).toEqual(['cost-aware+ngram', true])
     for (const [draft, policy] of [
       ['ngram', 'ngram'],
       [false, 'plain'],
