@@ -1,6 +1,5 @@
 import type { FreeNodes, Token } from '@hass-engine/core'
-import type { CandidateTree } from './candidate-tree.js'
-import { rootCandidate } from './candidate-tree.js'
+import { type CandidateTree, rootCandidate } from './candidate-tree.js'
 
 /** What nodes that cost no draft pass promise, and which of them the candidates of a cycle have turned out to be. */
 export class FreeGains {
