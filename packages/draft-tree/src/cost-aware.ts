@@ -124,8 +124,10 @@ class CostAwareBuilder {
   /** False where free nodes leave too little for the root's own pass to bring. */
   isWorthDrafting(): boolean {
     const { topK, maxNodes, costs, profile } = this.#parts
+    if (!this.#free) return true
     const children = profile.predict(new Float64Array(topK), 0, 1)
-    if (!this.#free || Number.isNaN(children[0])) return true
+    // No row was seen yet.
+    if (Number.isNaN(children[0])) return true
     const free = this.#free.rest()
     const gains = mergeDescending(free, children, this.#free.missAfter(rootCandidate), maxNodes)
     return this.#surplus(gains) - this.#rate * costs.draft[1]! > this.#surplus(free)

@@ -1,5 +1,6 @@
-import type { FreeNodes, Token } from '@hass-engine/core'
+import type { FreeNodes } from '@hass-engine/core'
 import { type CandidateTree, rootCandidate } from './candidate-tree.js'
+import { childOf } from './child-of.js'
 
 /** What nodes that cost no draft pass promise, and which of them the candidates of a cycle have turned out to be. */
 export class FreeGains {
@@ -16,7 +17,7 @@ export class FreeGains {
   /** The probability that a new candidate is accepted as the node that it is; 0 if it is none. */
   match(tree: CandidateTree, candidate: number): number {
     const parent = this.#nodeFor(tree.parents[candidate]!)
-    const node = parent === -1 ? -1 : this.#childOf(parent, tree.tokens[candidate]!)
+    const node = parent === -1 ? -1 : childOf(this.#nodes.tree, parent, tree.tokens[candidate]!)
     this.#nodeOf[candidate] = node
     if (node === -1) return 0
     this.#isFound[node] = 1
@@ -44,10 +45,5 @@ export class FreeGains {
 
   #nodeFor(candidate: number): number {
     return candidate === rootCandidate ? 0 : this.#nodeOf[candidate]!
-  }
-
-  #childOf(parent: number, token: Token): number {
-    const { tokens, parents } = this.#nodes.tree
-    return tokens.findIndex((other, node) => other === token && parents[node] === parent)
   }
 }

@@ -1,5 +1,6 @@
 import { checkNumber, type DraftTree, type Token, type Verdict } from '@hass-engine/core'
 import { bestIndices } from './best.js'
+import { childOf } from './child-of.js'
 import { TreeMismatchError } from './errors.js'
 import { monotoneValues, subtree } from './subtree.js'
 
@@ -68,7 +69,7 @@ export function projectVerdict(tree: DraftTree, verdict: Verdict, onto: DraftTre
   for (let step = 1; ; step++) {
     const choice: Token = step < verdict.path.length ? tree.tokens[verdict.path[step]!]! : verdict.bonusToken
     const last = path[path.length - 1]!
-    const child = onto.tokens.findIndex((token, node) => token === choice && onto.parents[node] === last)
+    const child = childOf(onto, last, choice)
     if (step === verdict.path.length || child === -1) return { path: Uint32Array.from(path), bonusToken: choice }
     path.push(child)
   }

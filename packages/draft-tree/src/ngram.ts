@@ -7,6 +7,7 @@ import {
   type Token,
   type TreePolicy,
 } from '@hass-engine/core'
+import { childOf } from './child-of.js'
 import { checkDepth, checkNodes, levelsOf } from './limits.js'
 import { pruneTree } from './merge-trees.js'
 
@@ -127,7 +128,7 @@ function continuationTree(
     for (let at = end; at < history.length && at - end < levels; at++) {
       counts[node]!++
       const token = history[at]!
-      let child = tokens.findIndex((other, i) => parents[i] === node && other === token)
+      let child = childOf({ tokens, parents }, node, token)
       if (child === -1) {
         child = tokens.length
         tokens.push(token)

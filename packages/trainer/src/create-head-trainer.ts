@@ -17,6 +17,7 @@ import type { HeadTrainer, StepLosses, TrainerState, TrainingBatch, UpdateFacts 
 import { NonFiniteError } from './non-finite-error.js'
 import { harmonizedObjective, lossWeights, meanLosses, targetDistribution } from './objective/harmonized-objective.js'
 import { Optimizer, type TrainedTensor } from './optimizer/optimizer.js'
+import { pickRows } from './pick-rows.js'
 import { type CompleteRecipe, completeRecipe, type HeadRecipe } from './recipe.js'
 import { headShapes, TrainingHead } from './training-head.js'
 
@@ -275,14 +276,6 @@ class DeviceHeadTrainer implements HeadTrainer {
 
 function elementsOf(shape: readonly number[]): number {
   return shape.reduce((product, extent) => product * extent, 1)
-}
-
-function pickRows(data: Float32Array, rows: Uint32Array, shift: number, columns: number): Float32Array {
-  const picked = new Float32Array(rows.length * columns)
-  for (const [i, row] of rows.entries()) {
-    picked.set(data.subarray((row + shift) * columns, (row + shift + 1) * columns), i * columns)
-  }
-  return picked
 }
 
 /** One program: all alignment steps, their losses, and all gradients on top of those accumulated. */

@@ -57,12 +57,12 @@ async function tryLock(path: string, own: string): Promise<Lock | undefined> {
     if (!(await isGone(holder))) return holder
     const takeover = `${path}-${holder.nonce}`
     if (await tryLock(takeover, own)) return holder
-    if ((await readHolder(path))?.nonce === holder.nonce) await rm(path, { force: true })
+    await unlock(path, holder.nonce)
     await rm(takeover, { force: true })
   }
 }
 
-/** Removes a lock unless it was released before, and is somebody else's by now. */
+/** Removes the lock of a nonce, unless it was removed before and another one's is there by now. */
 async function unlock(path: string, nonce: string): Promise<void> {
   if ((await readHolder(path))?.nonce === nonce) await rm(path, { force: true })
 }

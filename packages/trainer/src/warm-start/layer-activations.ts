@@ -5,6 +5,7 @@ import { type BatchLimits, bindSteps, declareStep } from '../alignment/step-inpu
 import { trainingRows } from '../alignment/training-rows.js'
 import type { HeadParameters } from '../export/head-parameters.js'
 import type { TrainingBatch } from '../head-trainer.js'
+import { pickRows } from '../pick-rows.js'
 import { headShapes, TrainingHead } from '../training-head.js'
 
 export interface LayerActivationsOptions {
@@ -81,19 +82,14 @@ export class LayerActivations implements Disposable {
 
   /** @param batch of the limits' sizes, with a row that counts */
   async run(batch: TrainingBatch): Promise<Activations> {
-    const size = this.#config.hiddenSize
     const rows = trainingRows(batch, 1)
     const { inputs, dims } = bindSteps(rows)
-    const features = new Float32Array(rows.context.length * size)
-    for (const [i, row] of rows.context.entries()) {
-      features.set(batch.features.subarray(row * size, (row + 1) * size), i * size)
-    }
     const outputs = await this.#program.run({
       inputs: {
         ...inputs,
         tokens: Uint32Array.from(rows.context, (row) => batch.tokens[row]!),
         positions: Uint32Array.from(rows.context, (row) => row % batch.positions),
-        features,
+        features: pickRows(batch.features, rows.context, 0, this.#config.hiddenSize),
       },
       dims,
     })

@@ -4,6 +4,7 @@ import type { OpenedModel, TensorSource } from '@hass-engine/weights'
 import type { Dataset } from '../dataset/dataset.js'
 import { type HeadParameters, headConfig } from '../export/head-parameters.js'
 import type { TrainingBatch } from '../head-trainer.js'
+import { pickRows } from '../pick-rows.js'
 import { LayerActivations } from './layer-activations.js'
 import { RidgeRegression } from './ridge.js'
 
@@ -109,9 +110,7 @@ function featureRows(
 }
 
 function nextFeatures({ features }: TrainingBatch, rows: readonly number[], size: number): Float32Array {
-  const next = new Float32Array(rows.length * size)
-  for (const [i, row] of rows.entries()) next.set(features.subarray((row + 1) * size, (row + 2) * size), i * size)
-  return next
+  return pickRows(features, rows, 1, size)
 }
 
 /**
