@@ -1,7 +1,9 @@
-// exp, silu and log as NUMERICS.md defines them, and what the ends of rows need. Included after a vec8 header.
+// exp and silu as NUMERICS.md defines them, and what the ends of rows need. Included after a vec8 header.
 #pragma once
 
 #include <cmath>
+
+#include "scalar_functions.h"
 
 namespace hass {
 namespace {
@@ -41,24 +43,6 @@ inline Vec8 exponential(Vec8 x) {
 }
 
 inline Vec8 silu(Vec8 x) { return x / (splat(1.0f) + exponential(negate(x))); }
-
-// Of normal, positive x; NaN and infinity give themselves.
-inline float logarithm(float x) {
-  if (!(x < infinity)) return x;
-  const std::int32_t exponent = static_cast<std::int32_t>(bits_of(x) - 0x3f3504f3u) >> 23;
-  const float e = static_cast<float>(exponent);
-  const float f = float_of(bits_of(x) - (static_cast<std::uint32_t>(exponent) << 23)) - 1.0f;
-  const float z = f * f;
-  float q = float_of(0xbd9c5a66u);
-  q = q * f + float_of(0x3e02ada3u);
-  q = q * f + float_of(0xbe06c2a9u);
-  q = q * f + float_of(0x3e116d11u);
-  q = q * f + float_of(0xbe2a3922u);
-  q = q * f + float_of(0x3e4cd004u);
-  q = q * f + float_of(0xbe800114u);
-  q = q * f + float_of(0x3eaaaaaau);
-  return ((((z * f) * q + e * float_of(0xb95e8083u)) - 0.5f * z) + f) + e * 0.693359375f;
-}
 
 }  // namespace
 }  // namespace hass

@@ -1,19 +1,21 @@
-// Scalar float16 and bfloat16, for the portable path, packing and the ends of rows.
+// Scalar float16 and bfloat16, for the portable path, packing and the ends of rows. A GPU has its own float16.
 #pragma once
 
 #include <cstdint>
 #include <cstring>
 
+#include "anywhere.h"
+
 namespace hass {
 namespace {
 
-inline std::uint32_t bits_of(float value) {
+HASS_ANYWHERE std::uint32_t bits_of(float value) {
   std::uint32_t bits;
   std::memcpy(&bits, &value, sizeof bits);
   return bits;
 }
 
-inline float float_of(std::uint32_t bits) {
+HASS_ANYWHERE float float_of(std::uint32_t bits) {
   float value;
   std::memcpy(&value, &bits, sizeof value);
   return value;
@@ -43,9 +45,11 @@ inline std::uint16_t half_of_float(float value) {
   return static_cast<std::uint16_t>(sign | (magnitude - 0x38000000u + 0xfffu + is_odd) >> 13);
 }
 
-inline float float_of_bfloat(std::uint16_t bfloat) { return float_of(static_cast<std::uint32_t>(bfloat) << 16); }
+HASS_ANYWHERE float float_of_bfloat(std::uint16_t bfloat) {
+  return float_of(static_cast<std::uint32_t>(bfloat) << 16);
+}
 
-inline std::uint16_t bfloat_of_float(float value) {
+HASS_ANYWHERE std::uint16_t bfloat_of_float(float value) {
   const std::uint32_t bits = bits_of(value);
   if ((bits & 0x7fffffffu) > 0x7f800000u) return static_cast<std::uint16_t>(bits >> 16 | 0x40u);
   return static_cast<std::uint16_t>((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);

@@ -1,8 +1,9 @@
-// Stream 0 of the noise field, bit for bit as packages/sampler computes it (philox.ts, float-math.ts, noise-field.ts).
+// The words of the noise field's stream 0, many tokens at a time.
 #pragma once
 
 #include <cstdint>
-#include <cstring>
+
+#include "scalar_functions.h"
 
 #if defined(__AVX2__)
 #include <immintrin.h>
@@ -10,47 +11,6 @@
 
 namespace hass {
 namespace {
-
-// Philox 4x32-10 (Salmon et al., SC 2011).
-inline void philox(std::uint32_t *counter, std::uint32_t key0, std::uint32_t key1) {
-  for (int round = 0; round < 10; ++round) {
-    const std::uint64_t product0 = std::uint64_t{0xd2511f53u} * counter[0];
-    const std::uint64_t product1 = std::uint64_t{0xcd9e8d57u} * counter[2];
-    counter[0] = static_cast<std::uint32_t>(product1 >> 32) ^ counter[1] ^ key0;
-    counter[2] = static_cast<std::uint32_t>(product0 >> 32) ^ counter[3] ^ key1;
-    counter[1] = static_cast<std::uint32_t>(product1);
-    counter[3] = static_cast<std::uint32_t>(product0);
-    key0 += 0x9e3779b9u;
-    key1 += 0xbb67ae85u;
-  }
-}
-
-// Of normal, positive, finite x: noise asks for no other.
-inline double wide_logarithm(double x) {
-  constexpr double ln2_high = 0.6931471803691238, ln2_low = 1.9082149292705877e-10;
-  constexpr std::uint32_t upper_word_of_sqrt_half = 0x3fe6a09eu;
-  std::uint64_t bits;
-  std::memcpy(&bits, &x, sizeof bits);
-  const std::uint32_t shifted = static_cast<std::uint32_t>(bits >> 32) + (0x3ff00000u - upper_word_of_sqrt_half);
-  const double k = static_cast<double>(static_cast<std::int32_t>(shifted >> 20) - 1023);
-  const std::uint32_t upper = (shifted & 0xfffffu) + upper_word_of_sqrt_half;
-  bits = std::uint64_t{upper} << 32 | (bits & 0xffffffffu);
-  std::memcpy(&x, &bits, sizeof x);
-  const double f = x - 1;
-  const double s = f / (2 + f);
-  const double z = s * s;
-  const double z2 = z * z;
-  const double z4 = z2 * z2;
-  const double rest = z * (2.0 / 3 + z * (2.0 / 5) + z2 * (2.0 / 7 + z * (2.0 / 9)) +
-                           z4 * (2.0 / 11 + z * (2.0 / 13) + z2 * (2.0 / 15 + z * (2.0 / 17)) +
-                                 z4 * (2.0 / 19 + z * (2.0 / 21) + z2 * (2.0 / 23))));
-  return k * ln2_high + (f - (s * (f - rest) - k * ln2_low));
-}
-
-inline double gumbel_of_word(std::uint32_t word) {
-  const double uniform = (static_cast<double>(word) + 0.5) * 0x1p-32;
-  return -wide_logarithm(-wide_logarithm(1 - uniform));
-}
 
 // Words of 32 bits, each in a lane of 64 for the sake of its products.
 typedef std::uint64_t WideWords __attribute__((vector_size(32)));

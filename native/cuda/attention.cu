@@ -97,7 +97,7 @@ template <int dtype> __device__ __forceinline__ void read_eight(const unsigned c
 #pragma unroll
     for (int i = 0; i < 8; ++i) {
       const auto bits = static_cast<std::uint16_t>(i % 2 == 0 ? pairs[i / 2] & 0xffffu : pairs[i / 2] >> 16);
-      values[i] = dtype == HASS_F16 ? float_of_half(bits) : float_of_bfloat16(bits);
+      values[i] = dtype == HASS_F16 ? float_of_half(bits) : float_of_bfloat(bits);
     }
   }
 }
