@@ -5,6 +5,8 @@
 #include "fragments.h"
 #include "gpu_program.h"
 #include "weights.h"
+// Of the buffers and programs above.
+#include "../runtime/handles.h"
 
 using namespace hass;
 using namespace hass::cuda;
@@ -42,7 +44,7 @@ hass_status create_buffer(hass_device *device, std::uint64_t bytes, hass_buffer 
     device->enter();
     std::unique_ptr<hass_buffer> created(new hass_buffer(device, bytes));
     if (bytes != 0) {
-      check_cuda(cudaMemsetAsync(created->memory.data(), 0, static_cast<std::size_t>(bytes), device->transfers),
+      check_cuda(cudaMemsetAsync(created->data(), 0, static_cast<std::size_t>(bytes), device->transfers),
                  "Clearing a buffer");
       device->transfers.wait("Clearing a buffer");
     }
@@ -64,10 +66,6 @@ hass_status create_weight(hass_device *device, std::int32_t dtype, std::int32_t 
   return status;
 }
 
-void destroy_buffer(hass_buffer *buffer) { delete buffer; }
-
-void buffer_facts(const hass_buffer *buffer, hass_buffer_facts *facts) { *facts = buffer->facts(); }
-
 void transfer(const hass_buffer *buffer, void *target, const void *source, std::uint64_t bytes, cudaMemcpyKind kind) {
   if (bytes == 0) return;
   buffer->device->enter();
@@ -80,7 +78,7 @@ hass_status write_buffer(hass_buffer *buffer, std::uint64_t offset, const void *
                          hass_error *error) {
   return guarded(error, [&] {
     check_plain_range(buffer->facts(), offset, bytes);
-    transfer(buffer, buffer->memory.data() + offset, source, bytes, cudaMemcpyHostToDevice);
+    transfer(buffer, buffer->data() + offset, source, bytes, cudaMemcpyHostToDevice);
   });
 }
 
@@ -88,7 +86,7 @@ hass_status read_buffer(const hass_buffer *buffer, std::uint64_t offset, void *t
                         hass_error *error) {
   return guarded(error, [&] {
     check_plain_range(buffer->facts(), offset, bytes);
-    transfer(buffer, target, buffer->memory.data() + offset, bytes, cudaMemcpyDeviceToHost);
+    transfer(buffer, target, buffer->data() + offset, bytes, cudaMemcpyDeviceToHost);
   });
 }
 
@@ -114,25 +112,6 @@ hass_status create_program(hass_device *device, const std::int32_t *words, std::
 void destroy_program(hass_program *program) {
   if (program) cudaSetDevice(program->device->architecture.ordinal);
   delete program;
-}
-
-void program_facts(const hass_program *program, hass_program_facts *facts) {
-  *facts = {program->plan.parameter_bytes, program->plan.arena_bytes,
-            static_cast<std::int32_t>(program->plan.graph.max_dims.size()),
-            static_cast<std::int32_t>(program->plan.graph.tensors.size())};
-}
-
-std::int64_t input_offset(const hass_program *program, std::int32_t tensor) {
-  return program->plan.input_offsets[static_cast<std::size_t>(tensor)];
-}
-
-hass_status check_dims(const hass_program *program, const std::int32_t *dims, std::size_t num_dims,
-                       hass_error *error) {
-  return guarded(error, [&] { program->plan.check_dims(dims, num_dims); });
-}
-
-std::uint64_t input_bytes(const hass_program *program, std::int32_t tensor, const std::int32_t *dims) {
-  return program->plan.graph.bytes(tensor, dims);
 }
 
 hass_status run(hass_program *program, const std::int32_t *dims, std::size_t num_dims, const void *parameters,

@@ -110,6 +110,7 @@ class PinnedMemory {
 struct hass_buffer : hass::Managed {
   hass_buffer(hass_device *owner, std::uint64_t bytes) : device(owner), memory(owner, bytes) {}
   hass_buffer_facts facts() const { return {memory.size(), dtype, rows, columns}; }
+  unsigned char *data() const { return memory.data(); }
 
   hass_device *const device;
   hass::cuda::DeviceMemory memory;

@@ -33,20 +33,9 @@ std::int64_t bucket_of(std::int64_t rows) {
 hass_program::hass_program(hass_device *owner, Program &&program, hass_buffer *const *bindings,
                            std::size_t num_bindings)
     : device(owner), plan(std::move(program)) {
-  bind(bindings, num_bindings);
+  addresses_ = plan.bind(bindings, num_bindings);
   allocate();
   last_dims_.resize(plan.graph.max_dims.size());
-}
-
-void hass_program::bind(hass_buffer *const *bindings, std::size_t num_bindings) {
-  plan.check_num_bindings(num_bindings);
-  addresses_.resize(num_bindings);
-  for (std::size_t i = 0; i < num_bindings; i++) {
-    const hass_buffer *buffer = bindings[i];
-    const hass_buffer_facts facts = buffer ? buffer->facts() : hass_buffer_facts{};
-    plan.check_binding(static_cast<std::int32_t>(i), buffer ? &facts : nullptr);
-    if (buffer) addresses_[i] = buffer->memory.data();
-  }
 }
 
 void hass_program::allocate() {
@@ -60,12 +49,12 @@ void hass_program::allocate() {
   parameters_ = DeviceMemory(device, plan.parameter_bytes);
   live_rows_ = DeviceMemory(device, num_steps_ * sizeof(std::int32_t));
   staged_ = std::make_unique<PinnedMemory>(aligned(plan.parameter_bytes) + num_steps_ * sizeof(std::int32_t));
+  plan.place_in_arena(arena_.data(), addresses_);
   mirror_offsets_.assign(addresses_.size(), -1);
   std::uint64_t mirror = 0;
   for (std::size_t i = 0; i < addresses_.size(); i++) {
     const auto tensor = static_cast<std::int32_t>(i);
     if (plan.input_offsets[i] >= 0) addresses_[i] = parameters_.data() + plan.input_offsets[i];
-    if (plan.arena_offset(tensor) >= 0) addresses_[i] = arena_.data() + plan.arena_offset(tensor);
     const std::uint64_t bytes = plan.graph.bytes(tensor, plan.graph.max_dims.data());
     if (plan.graph.tensors[i].kind != HASS_OUTPUT || bytes > mirrored_bytes) continue;
     mirror_offsets_[i] = static_cast<std::int64_t>(mirror);

@@ -43,7 +43,6 @@ struct hass_program : hass::Managed {
  private:
   using Steps = std::vector<hass::cuda::Step>;
 
-  void bind(hass_buffer *const *bindings, std::size_t num_bindings);
   void allocate();
   void check(const hass::IndexCheck &check, const std::int32_t *dims, const unsigned char *parameters);
   std::int64_t launched_context(std::size_t op, const std::int32_t *dims, const unsigned char *parameters) const;

@@ -84,7 +84,7 @@ void write_weight_rows(hass_buffer *weight, hass_format format, std::int64_t fir
     const PackedRows packed(weight->dtype, last - row, in, format,
                             static_cast<const unsigned char *>(source) + std::size_t(row - first_row) * row_bytes);
     tiles.resize(static_cast<std::size_t>(num_tiles * bytes));
-    unsigned char *const there = weight->memory.data() + first_tile * bytes;
+    unsigned char *const there = weight->data() + first_tile * bytes;
     // The first and the last tile may hold rows of another call.
     check_cuda(cudaMemcpyAsync(tiles.data(), there, tiles.size(), cudaMemcpyDeviceToHost, stream), "Reading a weight");
     stream.wait("Reading a weight");

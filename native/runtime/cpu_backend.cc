@@ -8,6 +8,7 @@
 #include "cpu_device.h"
 #include "cpu_program.h"
 #include "failure.h"
+#include "handles.h"
 #include "measure.h"
 
 using namespace hass;
@@ -66,15 +67,11 @@ hass_status create_weight(hass_device *device, std::int32_t dtype, std::int32_t 
   return status;
 }
 
-void destroy_buffer(hass_buffer *buffer) { delete buffer; }
-
-void buffer_facts(const hass_buffer *buffer, hass_buffer_facts *facts) { *facts = buffer->facts(); }
-
 hass_status write_buffer(hass_buffer *buffer, std::uint64_t offset, const void *source, std::uint64_t bytes,
                          hass_error *error) {
   return guarded(error, [&] {
     check_plain_range(buffer->facts(), offset, bytes);
-    if (bytes != 0) std::memcpy(buffer->block.data() + offset, source, bytes);
+    if (bytes != 0) std::memcpy(buffer->data() + offset, source, bytes);
   });
 }
 
@@ -82,7 +79,7 @@ hass_status read_buffer(const hass_buffer *buffer, std::uint64_t offset, void *t
                         hass_error *error) {
   return guarded(error, [&] {
     check_plain_range(buffer->facts(), offset, bytes);
-    if (bytes != 0) std::memcpy(target, buffer->block.data() + offset, bytes);
+    if (bytes != 0) std::memcpy(target, buffer->data() + offset, bytes);
   });
 }
 
@@ -109,7 +106,7 @@ void pack_chunk(void *context, std::int32_t chunk, std::int32_t) {
   if (begin >= end) return;
   const hass_status status = hass_cpu_pack(
       job.buffer->dtype, job.buffer->rows, job.buffer->columns, job.format, begin, end - begin,
-      job.source + static_cast<std::size_t>(begin - job.first_row) * job.row_bytes, job.buffer->block.data());
+      job.source + static_cast<std::size_t>(begin - job.first_row) * job.row_bytes, job.buffer->data());
   if (status != HASS_STATUS_OK) job.status.store(status, std::memory_order_relaxed);
 }
 
@@ -156,24 +153,6 @@ hass_status create_program(hass_device *device, const std::int32_t *words, std::
 void destroy_program(hass_program *program) {
   if (program) program->device->memory_bytes.fetch_sub(program->plan.arena_bytes, std::memory_order_relaxed);
   delete program;
-}
-
-void program_facts(const hass_program *program, hass_program_facts *facts) {
-  *facts = {program->plan.parameter_bytes, program->plan.arena_bytes, static_cast<std::int32_t>(program->plan.graph.max_dims.size()),
-            static_cast<std::int32_t>(program->plan.graph.tensors.size())};
-}
-
-std::int64_t input_offset(const hass_program *program, std::int32_t tensor) {
-  return program->plan.input_offsets[static_cast<std::size_t>(tensor)];
-}
-
-hass_status check_dims(const hass_program *program, const std::int32_t *dims, std::size_t num_dims,
-                       hass_error *error) {
-  return guarded(error, [&] { program->plan.check_dims(dims, num_dims); });
-}
-
-std::uint64_t input_bytes(const hass_program *program, std::int32_t tensor, const std::int32_t *dims) {
-  return program->plan.graph.bytes(tensor, dims);
 }
 
 hass_status run(hass_program *program, const std::int32_t *dims, std::size_t num_dims, const void *parameters,

@@ -41,6 +41,7 @@ class DeviceBlock {
 struct hass_buffer : hass::Managed {
   hass_buffer(hass_device *device, std::uint64_t bytes) : block(device, bytes) {}
   hass_buffer_facts facts() const { return {block.size(), dtype, rows, columns}; }
+  unsigned char *data() const { return block.data(); }
 
   hass::DeviceBlock block;
   std::int32_t dtype = -1, rows = 0, columns = 0;  // of weights

@@ -10,20 +10,9 @@ using namespace hass;
 hass_program::hass_program(hass_device *owner, Program &&program, hass_buffer *const *bindings,
                            std::size_t num_bindings)
     : device(owner), plan(std::move(program)) {
-  bind(bindings, num_bindings);
+  addresses_ = plan.bind(bindings, num_bindings);
   allocate();
   last_dims_.resize(plan.graph.max_dims.size());
-}
-
-void hass_program::bind(hass_buffer *const *bindings, std::size_t num_bindings) {
-  plan.check_num_bindings(num_bindings);
-  addresses_.resize(num_bindings);
-  for (std::size_t i = 0; i < num_bindings; i++) {
-    const hass_buffer *buffer = bindings[i];
-    const hass_buffer_facts facts = buffer ? buffer->facts() : hass_buffer_facts{};
-    plan.check_binding(static_cast<std::int32_t>(i), buffer ? &facts : nullptr);
-    if (buffer) addresses_[i] = buffer->block.data();
-  }
 }
 
 void hass_program::allocate() {
@@ -37,10 +26,7 @@ void hass_program::allocate() {
   // A zero-sized area would still be handed to kernels as an address.
   scratch_bytes_ = std::max<std::size_t>(scratch_bytes_, HASS_ALIGNMENT);
   scratch_ = Block(scratch_bytes_ * static_cast<std::size_t>(device->pool.threads()));
-  for (std::size_t i = 0; i < addresses_.size(); i++) {
-    const std::int64_t offset = plan.arena_offset(static_cast<std::int32_t>(i));
-    if (offset >= 0) addresses_[i] = arena_.data() + offset;
-  }
+  plan.place_in_arena(arena_.data(), addresses_);
 }
 
 void hass_program::check(const IndexCheck &check, const std::int32_t *dims) {

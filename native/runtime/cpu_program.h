@@ -15,7 +15,6 @@ struct hass_program : hass::Managed {
   hass::ProgramPlan plan;
 
  private:
-  void bind(hass_buffer *const *bindings, std::size_t num_bindings);
   void allocate();
   void check(const hass::IndexCheck &check, const std::int32_t *dims);
 

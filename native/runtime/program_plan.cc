@@ -111,9 +111,11 @@ void ProgramPlan::visit_largest_stages(StageVisitor visit, void *context) const 
   for (std::size_t op = 0; op < graph.operations.size(); op++) visit_stages(largest_view(op), visit, context);
 }
 
-std::int64_t ProgramPlan::arena_offset(std::int32_t tensor) const {
-  const std::int32_t interval = interval_of_[static_cast<std::size_t>(tensor)];
-  return interval < 0 ? -1 : static_cast<std::int64_t>(intervals_[static_cast<std::size_t>(interval)].offset);
+void ProgramPlan::place_in_arena(unsigned char *arena, Vector<unsigned char *> &addresses) const {
+  for (std::size_t i = 0; i < addresses.size(); i++) {
+    const std::int32_t interval = interval_of_[i];
+    if (interval >= 0) addresses[i] = arena + intervals_[static_cast<std::size_t>(interval)].offset;
+  }
 }
 
 OperationView ProgramPlan::view(std::size_t op, const std::int32_t *dims, unsigned char *const *addresses,

@@ -29,16 +29,26 @@ class ProgramPlan {
   Vector<IndexCheck> early_checks, late_checks;
   Marks marks;
 
-  // Throws Failure where a tensor and the buffer that is bound to it do not fit; facts are NULL for no buffer.
-  void check_binding(std::int32_t tensor, const hass_buffer_facts *facts) const;
-  void check_num_bindings(std::size_t num_bindings) const;
+  // Addresses by tensor, of those that a buffer is bound to. Throws Failure where they do not fit.
+  template <typename Buffer>
+  Vector<unsigned char *> bind(Buffer *const *bindings, std::size_t num_bindings) const {
+    check_num_bindings(num_bindings);
+    Vector<unsigned char *> addresses(num_bindings);
+    for (std::size_t i = 0; i < num_bindings; i++) {
+      const Buffer *buffer = bindings[i];
+      const hass_buffer_facts facts = buffer ? buffer->facts() : hass_buffer_facts{};
+      check_binding(static_cast<std::int32_t>(i), buffer ? &facts : nullptr);
+      if (buffer) addresses[i] = buffer->data();
+    }
+    return addresses;
+  }
+  // Fills in the addresses of the tensors that lie in the arena.
+  void place_in_arena(unsigned char *arena, Vector<unsigned char *> &addresses) const;
   void check_dims(const std::int32_t *dims, std::size_t num_dims) const;
   // Byte offset of an element of an output whose last run had these dimensions.
   std::uint64_t check_output(std::int32_t tensor, std::uint64_t first_element, std::uint64_t bytes,
                              const std::int32_t *dims) const;
 
-  // Byte offset in the arena, -1 where the tensor is not in it.
-  std::int64_t arena_offset(std::int32_t tensor) const;
   // One operation of a run, its context as long as it may be; `arena` and `addresses` may be those of another memory
   // than this processor's.
   OperationView view(std::size_t op, const std::int32_t *dims, unsigned char *const *addresses,
@@ -48,6 +58,9 @@ class ProgramPlan {
 
  private:
   void plan();
+  // Throws Failure where a tensor and the buffer that is bound to it do not fit; facts are NULL for no buffer.
+  void check_binding(std::int32_t tensor, const hass_buffer_facts *facts) const;
+  void check_num_bindings(std::size_t num_bindings) const;
   OperationView largest_view(std::size_t op) const;
 
   Vector<Interval> intervals_;
