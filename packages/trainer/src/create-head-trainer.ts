@@ -11,7 +11,7 @@ import {
 import { uploadRopeTable } from '@hass-engine/models'
 import type { ModelConfig } from '@hass-engine/weights'
 import { align } from './alignment/align.js'
-import { type BatchLimits, bindSteps, declareStep } from './alignment/step-inputs.js'
+import { type BatchLimits, bindSteps, declareContext, declareStep } from './alignment/step-inputs.js'
 import { trainingRows } from './alignment/training-rows.js'
 import type { HeadTrainer, StepLosses, TrainerState, TrainingBatch, UpdateFacts } from './head-trainer.js'
 import { NonFiniteError } from './non-finite-error.js'
@@ -296,13 +296,12 @@ function compileTrainingStep({ device, config, recipe, limits, tensors, frozen }
   const weight = (name: keyof typeof frozen) =>
     bind(graph.weight(name, frozen[name].dtype, frozen[name].shape), frozen[name])
   const { hiddenSize } = config
-  const context = graph.dimension('context', limits.sequences * limits.positions)
-  const masked = graph.dimension('masked', limits.sequences * limits.positions)
+  const { tokens, positions, features, masked } = declareContext(graph, hiddenSize, limits)
   const head = new TrainingHead({ graph, config, parameters, ropeTable: weight('ropeTable') })
   const aligned = {
-    embedded: graph.embedding(graph.input('tokens', 'U32', [context]), weight('embedTokens')),
-    features: graph.input('features', 'F32', [context, hiddenSize]),
-    positions: graph.input('positions', 'U32', [context]),
+    embedded: graph.embedding(tokens, weight('embedTokens')),
+    positions,
+    features,
     firstFeatures: graph.input('firstFeatures', 'F32', [graph.dimension('sequences', limits.sequences), hiddenSize]),
     steps: Array.from({ length: recipe.alignmentSteps }, (_, i) => declareStep(graph, i + 1, masked, limits)),
   }

@@ -20,6 +20,28 @@ export interface StepInputs {
   readonly slots: Dimension
 }
 
+/** What all steps share: the rows that some step attends to, and those whose losses count. */
+export interface ContextInputs {
+  /** `[context] uint32` both. */
+  readonly tokens: GraphTensor
+  readonly positions: GraphTensor
+  /** `[context, E]`, the target's. */
+  readonly features: GraphTensor
+  readonly masked: Dimension
+}
+
+/** Declares what a training step reads beside the inputs of its alignment steps. */
+export function declareContext(graph: Graph, hiddenSize: number, limits: BatchLimits): ContextInputs {
+  const most = limits.sequences * limits.positions
+  const context = graph.dimension('context', most)
+  return {
+    tokens: graph.input('tokens', 'U32', [context]),
+    positions: graph.input('positions', 'U32', [context]),
+    features: graph.input('features', 'F32', [context, hiddenSize]),
+    masked: graph.dimension('masked', most),
+  }
+}
+
 /** Declares the inputs of step `step`, the first being 1. */
 export function declareStep(graph: Graph, step: number, masked: Dimension, limits: BatchLimits): StepInputs {
   const most = limits.sequences * limits.positions

@@ -1,7 +1,7 @@
 import { createGraph, type Device, type DeviceTensor, type GraphTensor, type Program } from '@hass-engine/kernels'
 import { uploadRopeTable } from '@hass-engine/models'
 import type { ModelConfig } from '@hass-engine/weights'
-import { type BatchLimits, bindSteps, declareStep } from '../alignment/step-inputs.js'
+import { type BatchLimits, bindSteps, declareContext, declareStep } from '../alignment/step-inputs.js'
 import { trainingRows } from '../alignment/training-rows.js'
 import type { HeadParameters } from '../export/head-parameters.js'
 import type { TrainingBatch } from '../head-trainer.js'
@@ -119,13 +119,10 @@ function compileActivations(
     bind(graph.weight(name, frozen[name].dtype, frozen[name].shape), frozen[name])
   const states = new Map<string, GraphTensor>()
   for (const [name, tensor] of parameters) states.set(name, bind(graph.state(name, 'F32', tensor.shape), tensor))
-  const context = graph.dimension('context', limits.sequences * limits.positions)
-  const masked = graph.dimension('masked', limits.sequences * limits.positions)
+  const { tokens, positions, features, masked } = declareContext(graph, config.hiddenSize, limits)
   const head = new TrainingHead({ graph, config, parameters: states, ropeTable: weight('ropeTable') })
-  const embedded = graph.embedding(graph.input('tokens', 'U32', [context]), weight('embedTokens'))
-  const positions = graph.input('positions', 'U32', [context])
   const step = declareStep(graph, 1, masked, limits)
-  const all = head.combine(embedded, graph.input('features', 'F32', [context, config.hiddenSize]))
+  const all = head.combine(graph.embedding(tokens, weight('embedTokens')), features)
   const h = graph.gatherRows(all, step.places)
   const attended = head.attend(h, step.positions, head.keysAndValues(all, positions), step.context)
   const residual = head.addAttention(h, attended)
