@@ -33,4 +33,5 @@ export { canonicalGgufName, canonicalHuggingFaceName } from './names/canonical-n
 export { dequantizeGgml, type GgmlQuantization, type GgmlQuantizedType } from './quantization/ggml.js'
 export { type ByteSource, createMemorySource } from './source/byte-source.js'
 export { openFileSource } from './source/file-source.js'
+export { createMemoryTensor, type MemoryTensor } from './source/memory-tensor.js'
 export type { Fp8Quantization, Quantization, StoredDType, TensorDescription, TensorSource } from './tensor-source.js'

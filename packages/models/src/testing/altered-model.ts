@@ -1,4 +1,4 @@
-import type { OpenedModel, TensorSource } from '@hass-engine/weights'
+import { createMemoryTensor, type OpenedModel, type TensorSource } from '@hass-engine/weights'
 
 /** A model with some tensors replaced or added, and fields of its configuration changed. */
 export function alterModel(
@@ -12,31 +12,10 @@ export function alterModel(
 }
 
 export function floatTensor(name: string, shape: readonly number[], values: Float32Array): TensorSource {
-  return memoryTensor(name, 'F32', shape, values)
+  return createMemoryTensor({ name, dtype: 'F32', shape, data: values })
 }
 
 /** A tensor `[values]` of 64-bit integers. */
 export function integerTensor(name: string, values: readonly number[]): TensorSource {
-  return memoryTensor(name, 'I64', [values.length], BigInt64Array.from(values, BigInt))
-}
-
-function memoryTensor(
-  name: string,
-  dtype: 'F32' | 'I64',
-  shape: readonly number[],
-  values: Float32Array | BigInt64Array,
-): TensorSource {
-  const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
-  return {
-    name,
-    dtype,
-    shape,
-    file: 'memory',
-    offset: 0,
-    byteLength: bytes.byteLength,
-    isVerbatim: false,
-    read: async () => bytes.slice(),
-    readInto: async (target) => target.set(bytes),
-    readFloat32: async () => Float32Array.from(values, Number),
-  }
+  return createMemoryTensor({ name, dtype: 'I64', shape: [values.length], data: BigInt64Array.from(values, BigInt) })
 }

@@ -42,10 +42,9 @@ describe('uploadWeights', () => {
 
   it('frees what it uploaded where a tensor cannot be read', async () => {
     const before = device().facts.memoryBytes
-    const broken: TensorSource = {
-      ...floatTensor('layers.0.b', [1, 32], new Float32Array(32)),
-      read: () => Promise.reject(new Error('disk gone')),
-    }
+    const broken = Object.assign(floatTensor('layers.0.b', [1, 32], new Float32Array(32)), {
+      readRange: () => Promise.reject(new Error('disk gone')),
+    })
     const sources = named([floatTensor('layers.0.a', [8, 32], new Float32Array(256)), broken])
     await expect(uploadWeights(device(), sources)).rejects.toThrow('disk gone')
     expect(device().facts.memoryBytes).toBe(before)
@@ -62,10 +61,9 @@ describe('uploadWeights', () => {
     const target = await createTargetModel({ device: device(), model: opened, cacheTokens: 16 })
     const loaded = device().facts.memoryBytes
     const head = await openModel(goldenPath('heads', headName))
-    const unreadable: TensorSource = {
-      ...integerTensor('d2t', [0, 0]),
+    const unreadable = Object.assign(integerTensor('d2t', [0, 0]), {
       read: () => Promise.reject(new Error('disk gone')),
-    }
+    })
     const failing = [
       alterModel(head, [], { heads: head.config.heads * 2, kvHeads: head.config.kvHeads * 2 }),
       alterModel(head, [unreadable], { draftVocabSize: 2 }),

@@ -1,5 +1,5 @@
-import { checkOptionKeys, InvalidArgumentError, toFloat32 } from '@hass-engine/core'
-import type { OpenedModel, TensorSource } from '@hass-engine/weights'
+import { checkOptionKeys, InvalidArgumentError } from '@hass-engine/core'
+import { createMemoryTensor, type OpenedModel } from '@hass-engine/weights'
 import { type HeadParameters, headConfig, shapeHeadParameters } from './head-parameters.js'
 
 export interface HeadModelOptions {
@@ -21,11 +21,11 @@ export function createHeadModel(options: HeadModelOptions): OpenedModel {
   const { target, parameters, draftVocabulary } = options
   const config = headConfig(target.config, parameters, draftVocabulary?.length)
   const shaped = shapeHeadParameters(config, parameters)
-  const tensors = [...shaped].map(([name, { shape, data }]) => memoryTensor(name, 'F32', shape, data))
+  const tensors = [...shaped].map(([name, { shape, data }]) => createMemoryTensor({ name, dtype: 'F32', shape, data }))
   if (draftVocabulary) {
     const { offsets, mask } = vocabularyTensors(draftVocabulary, target.config.vocabSize)
-    tensors.push(memoryTensor('d2t', 'I64', [offsets.length], offsets))
-    tensors.push(memoryTensor('t2d', 'BOOL', [mask.length], mask))
+    tensors.push(createMemoryTensor({ name: 'd2t', dtype: 'I64', shape: [offsets.length], data: offsets }))
+    tensors.push(createMemoryTensor({ name: 't2d', dtype: 'BOOL', shape: [mask.length], data: mask }))
   }
   return {
     path: 'memory',
@@ -56,25 +56,4 @@ export function vocabularyTensors(
     mask[id] = 1
   }
   return { offsets: BigInt64Array.from(ids, (id, i) => BigInt(id - i)), mask }
-}
-
-function memoryTensor(
-  name: string,
-  dtype: 'F32' | 'I64' | 'BOOL',
-  shape: readonly number[],
-  values: Float32Array | BigInt64Array | Uint8Array,
-): TensorSource {
-  const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
-  return {
-    name,
-    dtype,
-    shape,
-    file: 'memory',
-    offset: 0,
-    byteLength: bytes.byteLength,
-    isVerbatim: false,
-    read: async () => bytes.slice(),
-    readInto: async (target) => target.set(bytes),
-    readFloat32: async () => toFloat32(bytes, dtype),
-  }
 }
