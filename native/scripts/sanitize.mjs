@@ -9,7 +9,8 @@ const environment = {
   // A refused allocation is an answer here, not an end.
   ASAN_OPTIONS: 'allocator_may_return_null=1:detect_leaks=1:halt_on_error=1',
   UBSAN_OPTIONS: 'print_stacktrace=1:halt_on_error=1',
-  TSAN_OPTIONS: 'allocator_may_return_null=1:halt_on_error=1:second_deadlock_stack=1',
+  // Its calloc writes every page: the gigabytes that a malformed program may ask for would be taken in earnest.
+  TSAN_OPTIONS: 'allocator_may_return_null=1:max_allocation_size_mb=1024:halt_on_error=1:second_deadlock_stack=1',
 }
 
 /** Node is not built with the sanitizer: its runtime has to be there first. What V8 leaks at exit is not ours. */
