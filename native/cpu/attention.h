@@ -29,6 +29,8 @@ inline void each_few(std::int64_t first, std::int64_t last, Function function) {
   }
 }
 
+inline std::int64_t least(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
+
 // What one unit works on. Queries are (row, head) pairs, row-major; vectors are padded to `padded` floats.
 struct AttentionUnit {
   const hass_cpu_attention_args &a;
@@ -58,7 +60,7 @@ struct AttentionUnit {
   std::int64_t shared_context(std::int64_t begin, std::int64_t end) const {
     std::int64_t shared = ancestors(begin);
     for (std::int64_t r = begin + 1; r < end; ++r) {
-      const std::int64_t limit = ancestors(r) < shared ? ancestors(r) : shared;
+      const std::int64_t limit = least(ancestors(r), shared);
       const std::uint32_t *first = a.ancestor_slots + a.ancestor_offsets[begin];
       const std::uint32_t *other = a.ancestor_slots + a.ancestor_offsets[r];
       for (shared = 0; shared < limit && first[shared] == other[shared];) ++shared;
@@ -80,14 +82,36 @@ struct AttentionUnit {
     for (; i < attention_tile; ++i) rows[i] = rows[count - 1];
   }
 
+  // Asks for positions [begin, end) of row r's context: a processor cannot guess which slots come next. Inlined in any
+  // case, since GCC takes a function that does nothing else for one without effect, and leaves its calls out.
+  template <class Cache>
+  __attribute__((always_inline)) void prefetch_rows(const void *cache, std::int64_t r, std::int64_t begin,
+                                                    std::int64_t end) const {
+    const std::int64_t before = committed(r);
+    const std::uint32_t *shared = a.context_slots + a.sequence_offsets[a.row_sequence[r]];
+    const std::uint32_t *own = a.ancestor_slots + a.ancestor_offsets[r];
+    const auto *elements = static_cast<const typename Cache::Stored *>(cache) + group * a.size;
+    for (std::int64_t j = begin; j < end; ++j) {
+      const auto *row = elements + (j < before ? shared[j] : own[j - before]) * a.cache_stride;
+      for (std::int64_t d = 0; d < a.size; d += 64 / sizeof *row) __builtin_prefetch(row + d);
+    }
+  }
+
   // Scores of positions [begin, end) of row r's context for queries [first, last).
   template <class Cache>
   void score(std::int64_t r, std::int64_t begin, std::int64_t end, std::int64_t first, std::int64_t last) const {
     for (std::int64_t j = begin; j < end; j += attention_tile) {
       const typename Cache::Element *keys[attention_tile];
-      const std::int64_t count = end - j < attention_tile ? end - j : attention_tile;
+      const std::int64_t count = least(end - j, attention_tile);
       find_rows<Cache>(a.keys, r, j, count, keys);
       for (std::int64_t i = 0; i < count; i += 8) {
+        // A tile ahead; behind the last keys come the first values.
+        const std::int64_t ahead = j + i + attention_tile, beyond = ahead - begin - round_up(end - begin, 8);
+        if (ahead < end) {
+          prefetch_rows<Cache>(a.keys, r, ahead, least(ahead + 8, end));
+        } else if (beyond >= 0) {
+          prefetch_rows<Cache>(a.values, r, begin + beyond, least(begin + beyond + 8, end));
+        }
         each_few(first, last, [&](auto few, std::int64_t q) {
           constexpr int number = decltype(few)::value;
           Vec8 folds[number][4];
@@ -133,8 +157,9 @@ struct AttentionUnit {
   void accumulate(std::int64_t r, std::int64_t begin, std::int64_t end, std::int64_t first, std::int64_t last) const {
     for (std::int64_t j = begin; j < end; j += attention_tile) {
       const typename Cache::Element *values[attention_tile];
-      const std::int64_t count = end - j < attention_tile ? end - j : attention_tile;
+      const std::int64_t count = least(end - j, attention_tile);
       find_rows<Cache>(a.values, r, j, count, values);
+      prefetch_rows<Cache>(a.values, r, j + attention_tile, least(j + 2 * attention_tile, end));
       each_few(first, last, [&](auto few, std::int64_t q) {
         constexpr int number = decltype(few)::value;
         std::int64_t d = 0;
@@ -184,6 +209,7 @@ struct AttentionUnit {
   void run(std::int64_t begin, std::int64_t end) const {
     const std::int64_t shared = shared_context(begin, end);
     const std::int64_t num_queries = (end - begin) * heads;
+    prefetch_rows<Cache>(a.keys, begin, 0, least(attention_tile, shared));
     prepare(begin, end);
     score<Cache>(begin, 0, shared, 0, num_queries);
     for (std::int64_t r = begin; r < end; ++r) {
@@ -246,9 +272,11 @@ struct PaddedCache {
 template <class Cache>
 inline void run_attention_units(const hass_cpu_attention_args &a, std::int64_t begin, std::int64_t end, void *scratch) {
   for (std::int64_t unit = begin; unit < end; ++unit) {
-    const AttentionUnit work(a, unit % a.kv_heads, scratch);
-    const std::int64_t rows = attention_rows_of(a.rows), first = unit / a.kv_heads * rows;
-    const std::int64_t last = first + rows < a.rows ? first + rows : a.rows;
+    const std::int64_t rows = attention_rows_of(a.rows), row_blocks = (a.rows + rows - 1) / rows;
+    // Units of one kv head are neighbours: most often one thread reads its keys and values, from memory once.
+    const AttentionUnit work(a, unit / row_blocks, scratch);
+    const std::int64_t first = unit % row_blocks * rows;
+    const std::int64_t last = least(first + rows, a.rows);
     for (std::int64_t r = first; r < last;) {
       std::int64_t next = r + 1;
       while (next < last && a.row_sequence[next] == a.row_sequence[r]) ++next;
