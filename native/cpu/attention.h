@@ -82,18 +82,20 @@ struct AttentionUnit {
     for (; i < attention_tile; ++i) rows[i] = rows[count - 1];
   }
 
-  // Asks for positions [begin, end) of row r's context: a processor cannot guess which slots come next. Inlined in any
-  // case, since GCC takes a function that does nothing else for one without effect, and leaves its calls out.
+  // Asks for `count` positions of row r's context from `first` on, as far as they are before `end`: a processor cannot
+  // guess which slots come next. Inlined in any case, since GCC takes a function that does nothing else for one without
+  // effect, and leaves its calls out.
   template <class Cache>
-  __attribute__((always_inline)) void prefetch_rows(const void *cache, std::int64_t r, std::int64_t begin,
-                                                    std::int64_t end) const {
-    const std::int64_t before = committed(r);
+  __attribute__((always_inline)) void prefetch_rows(const void *cache, std::int64_t r, std::int64_t first,
+                                                    std::int64_t count, std::int64_t end) const {
+    constexpr int second_level = 2;
+    const std::int64_t before = committed(r), last = least(first + count, end);
     const std::uint32_t *shared = a.context_slots + a.sequence_offsets[a.row_sequence[r]];
     const std::uint32_t *own = a.ancestor_slots + a.ancestor_offsets[r];
     const auto *elements = static_cast<const typename Cache::Stored *>(cache) + group * a.size;
-    for (std::int64_t j = begin; j < end; ++j) {
+    for (std::int64_t j = first; j < last; ++j) {
       const auto *row = elements + (j < before ? shared[j] : own[j - before]) * a.cache_stride;
-      for (std::int64_t d = 0; d < a.size; d += 64 / sizeof *row) __builtin_prefetch(row + d);
+      for (std::int64_t d = 0; d < a.size; d += 64 / sizeof *row) __builtin_prefetch(row + d, 0, second_level);
     }
   }
 
@@ -105,17 +107,18 @@ struct AttentionUnit {
       const std::int64_t count = least(end - j, attention_tile);
       find_rows<Cache>(a.keys, r, j, count, keys);
       for (std::int64_t i = 0; i < count; i += 8) {
-        // A tile ahead; behind the last keys come the first values.
+        // What comes a tile later; behind the last keys, the first values.
         const std::int64_t ahead = j + i + attention_tile, beyond = ahead - begin - round_up(end - begin, 8);
-        if (ahead < end) {
-          prefetch_rows<Cache>(a.keys, r, ahead, least(ahead + 8, end));
-        } else if (beyond >= 0) {
-          prefetch_rows<Cache>(a.values, r, begin + beyond, least(begin + beyond + 8, end));
-        }
+        const void *cache = ahead < end ? a.keys : a.values;
+        const std::int64_t next = ahead < end ? ahead : beyond >= 0 ? begin + beyond : end;
         each_few(first, last, [&](auto few, std::int64_t q) {
           constexpr int number = decltype(few)::value;
           Vec8 folds[number][4];
-          for (int k = 0; k < 4; ++k) multiply_two<Cache, number>(q, keys[i + k], keys[i + k + 4], folds, k);
+          for (int k = 0; k < 4; ++k) {
+            // Two at a time: many would hold up the loads behind them.
+            if (q == first) prefetch_rows<Cache>(cache, r, next + 2 * k, 2, end);
+            multiply_two<Cache, number>(q, keys[i + k], keys[i + k + 4], folds, k);
+          }
           for (int n = 0; n < number; ++n) {
             store(scores + (q + n) * score_stride + j + i, lanes_of_folds(folds[n], add_lanes) * splat(a.scale));
           }
@@ -155,15 +158,19 @@ struct AttentionUnit {
   // Adds positions [begin, end) of row r's context to the sums of queries [first, last).
   template <class Cache>
   void accumulate(std::int64_t r, std::int64_t begin, std::int64_t end, std::int64_t first, std::int64_t last) const {
+    // Values of the next tile that are asked for with each sixteen dimensions of this one.
+    const std::int64_t at_once = (16 * attention_tile + padded - 1) / padded;
     for (std::int64_t j = begin; j < end; j += attention_tile) {
       const typename Cache::Element *values[attention_tile];
       const std::int64_t count = least(end - j, attention_tile);
       find_rows<Cache>(a.values, r, j, count, values);
-      prefetch_rows<Cache>(a.values, r, j + attention_tile, least(j + 2 * attention_tile, end));
       each_few(first, last, [&](auto few, std::int64_t q) {
         constexpr int number = decltype(few)::value;
         std::int64_t d = 0;
-        for (; d + 16 <= padded; d += 16) add_weighted<Cache, number, 2>(q, j, values, count, d);
+        for (; d + 16 <= padded; d += 16) {
+          if (q == first) prefetch_rows<Cache>(a.values, r, j + attention_tile + d / 16 * at_once, at_once, end);
+          add_weighted<Cache, number, 2>(q, j, values, count, d);
+        }
         for (; d < padded; d += 8) add_weighted<Cache, number, 1>(q, j, values, count, d);
       });
     }
@@ -209,7 +216,7 @@ struct AttentionUnit {
   void run(std::int64_t begin, std::int64_t end) const {
     const std::int64_t shared = shared_context(begin, end);
     const std::int64_t num_queries = (end - begin) * heads;
-    prefetch_rows<Cache>(a.keys, begin, 0, least(attention_tile, shared));
+    prefetch_rows<Cache>(a.keys, begin, 0, attention_tile, shared);
     prepare(begin, end);
     score<Cache>(begin, 0, shared, 0, num_queries);
     for (std::int64_t r = begin; r < end; ++r) {
