@@ -8,6 +8,7 @@ export interface DTypeFacts {
   readonly dtype: string
   readonly tensors: number
   readonly elements: number
+  /** With the scales of FP8 blocks. */
   readonly bytes: number
 }
 
@@ -80,15 +81,17 @@ async function open(path: string): Promise<Opened> {
   return { config, tensors, tokenizer: described || 'none' }
 }
 
-function sumByDType(tensors: readonly TensorSource[]): DTypeFacts[] {
+/** Largest first. */
+export function sumByDType(tensors: readonly TensorSource[]): DTypeFacts[] {
   const sums = new Map<string, DTypeFacts>()
-  for (const { dtype, shape, byteLength } of tensors) {
+  for (const { dtype, shape, byteLength, quantization } of tensors) {
+    const scaleBytes = quantization?.format === 'fp8-blocks' ? quantization.scales.byteLength : 0
     const sum = sums.get(dtype) ?? { dtype, tensors: 0, elements: 0, bytes: 0 }
     sums.set(dtype, {
       dtype,
       tensors: sum.tensors + 1,
       elements: sum.elements + elementCount(shape),
-      bytes: sum.bytes + byteLength,
+      bytes: sum.bytes + byteLength + scaleBytes,
     })
   }
   return [...sums.values()].sort((a, b) => b.bytes - a.bytes)
