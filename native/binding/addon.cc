@@ -145,7 +145,8 @@ hass_format format_of(const char *name) {
     const char *name;
     hass_format format;
   } formats[] = {{"F32", HASS_FORMAT_F32},   {"F16", HASS_FORMAT_F16},   {"BF16", HASS_FORMAT_BF16},
-                 {"Q4_0", HASS_FORMAT_Q4_0}, {"Q4_1", HASS_FORMAT_Q4_1}, {"Q8_0", HASS_FORMAT_Q8_0}};
+                 {"Q4_0", HASS_FORMAT_Q4_0}, {"Q4_1", HASS_FORMAT_Q4_1}, {"Q8_0", HASS_FORMAT_Q8_0},
+                 {"Q4_K", HASS_FORMAT_Q4_K}, {"F8_128", HASS_FORMAT_F8_128}};
   for (const auto &format : formats) {
     if (std::strcmp(name, format.name) == 0) return format.format;
   }

@@ -25,7 +25,7 @@ double linear_cost(const hass_cpu_linear_args &a) {
   constexpr double bytes_per_ns = 18;
   const double weights = static_cast<double>(a.in) * static_cast<double>(a.out);
   double products_per_ns = 40;
-  if (a.activation_block != 0) products_per_ns = a.weight_dtype == HASS_Q4 ? 90 : 60;
+  if (a.activation_block != 0) products_per_ns = a.weight_dtype == HASS_Q8 ? 60 : 90;
   const double bytes = static_cast<double>(panel_bytes(a.weight_dtype, a.in)) / panel_width * static_cast<double>(a.out);
   return std::max(bytes / bytes_per_ns, weights * static_cast<double>(a.rows) / products_per_ns);
 }

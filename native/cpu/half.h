@@ -1,4 +1,4 @@
-// Scalar float16 and bfloat16, for the portable path, packing and the ends of rows. A GPU has its own float16.
+// Scalar float16, bfloat16 and float8, for the portable path, packing and the ends of rows. A GPU has its own float16.
 #pragma once
 
 #include <cstdint>
@@ -43,6 +43,12 @@ inline std::uint16_t half_of_float(float value) {
   }
   const std::uint32_t is_odd = magnitude >> 13 & 1u;
   return static_cast<std::uint16_t>(sign | (magnitude - 0x38000000u + 0xfffu + is_odd) >> 13);
+}
+
+// A float8 e4m3 as the float16 of a 256th of its value, which has the same digits; there are no infinities.
+HASS_ANYWHERE std::uint16_t half_of_f8(std::uint8_t code) {
+  const std::uint32_t magnitude = code & 0x7fu;
+  return static_cast<std::uint16_t>((code & 0x80u) << 8 | (magnitude == 0x7fu ? 0x7e00u : magnitude << 7));
 }
 
 HASS_ANYWHERE float float_of_bfloat(std::uint16_t bfloat) {

@@ -67,6 +67,16 @@ inline void float_rows(const hass_cpu_linear_args &a, Weights weights, std::int6
   }
 }
 
+// The scales and minima of outputs o ... o + 7: packed_scale and packed_minimum.
+inline Vec8 load_scales(const PackedBlock &block, std::int64_t o) {
+  const Vec8 scales = load_half(block.scales + o);
+  return block.factors ? scales * load_signed_bytes(block.factors + 4 * o, 0) : scales;
+}
+inline Vec8 load_minima(const PackedBlock &block, std::int64_t o) {
+  const Vec8 minima = load_half(block.minima + o);
+  return block.factors ? minima * load_signed_bytes(block.factors + 4 * o, 8) : minima;
+}
+
 // Inputs [begin, end) of a packed panel, whole blocks -> [end - begin][16].
 inline void widen_panel(std::int32_t dtype, const void *panel, std::int64_t begin, std::int64_t end, float *weights) {
   for (std::int64_t b = begin / block_size; b < end / block_size; ++b) {
@@ -77,8 +87,36 @@ inline void widen_panel(std::int32_t dtype, const void *panel, std::int64_t begi
       for (std::int64_t o = 0; o < panel_width; o += 8) {
         const Vec8 integers = block.minima ? load_nibbles(block.integers + q4_byte(o, word), shift + q4_shift(element))
                                            : load_signed_bytes(block.integers + q8_byte(o, word), shift);
-        const Vec8 products = load_half(block.scales + o) * integers;
-        store(weights + o, block.minima ? products + load_half(block.minima + o) : products);
+        const Vec8 products = load_scales(block, o) * integers;
+        store(weights + o, block.minima ? products + load_minima(block, o) : products);
+      }
+    }
+  }
+}
+
+inline void clear_tile(float *tile, std::int64_t rows) {
+  for (std::int64_t r = 0; r < rows; ++r) {
+    for (std::int64_t i = 0; i < panel_width; ++i) tile[r * tile_stride + i] = 0.0f;
+  }
+}
+
+// Of F8: a block's codes are summed before their scale comes, so that no weight is rounded.
+inline void f8_panel_rows(const hass_cpu_linear_args &a, const std::uint8_t *panel, std::int64_t row_begin,
+                          std::int64_t row_end, float *tile) {
+  alignas(64) float codes[f8_inputs * panel_width], sums[linear_rows * tile_stride];
+  alignas(64) std::uint16_t halves[f8_inputs * panel_width];
+  const std::int64_t rows = row_end - row_begin;
+  clear_tile(tile, rows);
+  for (std::int64_t k = 0; k < a.in; k += f8_inputs, panel += f8_bytes) {
+    const auto *scales = reinterpret_cast<const float *>(panel);
+    for (std::int64_t i = 0; i < f8_inputs * panel_width; ++i) halves[i] = half_of_f8(panel[f8_codes_offset + i]);
+    for (std::int64_t i = 0; i < f8_inputs * panel_width; i += 8) store(codes + i, load_half(halves + i) * splat(256.0f));
+    clear_tile(sums, rows);
+    float_rows(a, FloatWeights{codes}, row_begin, row_end, k, k + f8_inputs, sums);
+    for (std::int64_t r = 0; r < rows; ++r) {
+      for (std::int64_t o = 0; o < panel_width; o += 8) {
+        float *total = tile + r * tile_stride + o;
+        store(total, load(total) + load(scales + o) * load(sums + r * tile_stride + o));
       }
     }
   }
@@ -87,9 +125,10 @@ inline void widen_panel(std::int32_t dtype, const void *panel, std::int64_t begi
 // Tile: the panel's outputs of each row, [rows][tile_stride].
 inline void float_panel_rows(const hass_cpu_linear_args &a, const void *panel, std::int64_t row_begin,
                              std::int64_t row_end, float *tile) {
-  for (std::int64_t r = 0; r < row_end - row_begin; ++r) {
-    for (std::int64_t i = 0; i < panel_width; ++i) tile[r * tile_stride + i] = 0.0f;
+  if (a.weight_dtype == HASS_F8) {
+    return f8_panel_rows(a, static_cast<const std::uint8_t *>(panel), row_begin, row_end, tile);
   }
+  clear_tile(tile, row_end - row_begin);
   const auto *halves = static_cast<const std::uint16_t *>(panel);
   alignas(64) float widened[widened_inputs * panel_width];
   // Weights of 256 inputs stay in the first-level cache while all rows pass.

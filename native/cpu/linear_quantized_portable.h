@@ -28,12 +28,12 @@ inline void quantized_panel_rows(const hass_cpu_linear_args &a, const std::uint8
     for (std::int64_t o = 0; o < panel_width; ++o) {
       int integers[block_size];
       for (std::int64_t i = 0; i < block_size; ++i) integers[i] = packed_integer(weight, o, i);
-      const float scale = float_of_half(weight.scales[o]);
+      const float scale = packed_scale(weight, o);
       for (std::int64_t r = row_begin; r < row_end; ++r) {
         const QuantizedBlock<parts> &block = quantized_row<parts>(a, r)[b];
         float &total = tile[(r - row_begin) * tile_stride + o];
         total = add_block(b == 0 ? 0.0f : total, scale, integers, block);
-        if (weight.minima) total = total + float_of_half(weight.minima[o]) * block.sum;
+        if (weight.minima) total = total + packed_minimum(weight, o) * block.sum;
       }
     }
   }

@@ -3,12 +3,13 @@
 //
 // Included after the header of an instruction set, which sums integers:
 //
-//   nibble_products   of one part of a Q4 block: sum of q . a of sixteen outputs, for each row
+//   nibble_products   of one part of a Q4 or Q4K block: sum of q . a of sixteen outputs, for each row
 //   byte_products     of one part of a Q8 block, likewise
 //
 // Those sums are exact, so it is of no consequence for the bits how they are made.
 #pragma once
 
+#include "linear_float.h"
 #include "quantize.h"
 #include "units.h"
 
@@ -25,34 +26,36 @@ inline void prefetch(const std::uint8_t *current) {
 }
 
 template <std::int32_t dtype, int rows, int parts>
-inline void quantized_tile(const std::uint8_t *weights, std::int64_t num_blocks,
+inline void quantized_tile(const std::uint8_t *panel, std::int64_t num_blocks,
                            const QuantizedBlock<parts> *const *first, float *tile) {
-  constexpr std::int64_t bytes = dtype == HASS_Q4 ? q4_block_bytes : q8_block_bytes;
+  constexpr bool has_minima = dtype != HASS_Q8;
+  constexpr std::int64_t bytes = dtype == HASS_Q4   ? q4_block_bytes
+                                 : dtype == HASS_Q8 ? q8_block_bytes
+                                                    : q4k_bytes * block_size / q4k_inputs;
   const QuantizedBlock<parts> *blocks[rows];
   alignas(64) float totals[rows][panel_width] = {};
   for (int r = 0; r < rows; ++r) blocks[r] = first[r];
-  for (std::int64_t b = 0; b < num_blocks; ++b, weights += bytes) {
-    prefetch<bytes>(weights);
-    const auto *scales = reinterpret_cast<const std::uint16_t *>(weights);
+  for (std::int64_t b = 0; b < num_blocks; ++b) {
+    prefetch<bytes>(panel + b * bytes);
+    const PackedBlock block = packed_block(dtype, panel, b);
     for (int p = 0; p < parts; ++p) {
       Vec8 products[rows][2];
-      if constexpr (dtype == HASS_Q4) {
-        nibble_products<rows>(weights + q4_integers_offset, p, blocks, products);
+      if constexpr (has_minima) {
+        nibble_products<rows>(block.integers, p, blocks, products);
       } else {
-        byte_products<rows>(weights + q8_integers_offset, p, blocks, products);
+        byte_products<rows>(block.integers, p, blocks, products);
       }
       for (int half = 0; half < 2; ++half) {
-        const Vec8 scale = load_half(scales + 8 * half);
+        const Vec8 scale = load_scales(block, 8 * half);
         for (int r = 0; r < rows; ++r) {
           float *total = totals[r] + 8 * half;
           store(total, load(total) + (scale * splat(blocks[r]->scales[p])) * products[r][half]);
         }
       }
     }
-    if constexpr (dtype == HASS_Q4) {
-      const auto *minima = reinterpret_cast<const std::uint16_t *>(weights + q4_minima_offset);
+    if constexpr (has_minima) {
       for (int half = 0; half < 2; ++half) {
-        const Vec8 minimum = load_half(minima + 8 * half);
+        const Vec8 minimum = load_minima(block, 8 * half);
         for (int r = 0; r < rows; ++r) {
           float *total = totals[r] + 8 * half;
           store(total, load(total) + minimum * splat(blocks[r]->sum));
@@ -78,6 +81,8 @@ inline void quantized_panel_rows(const hass_cpu_linear_args &a, const std::uint8
     float *target = tile + (r - row_begin) * tile_stride;
     if (a.weight_dtype == HASS_Q4) {
       quantized_tile<HASS_Q4, rows>(panel, a.in / block_size, blocks, target);
+    } else if (a.weight_dtype == HASS_Q4K) {
+      quantized_tile<HASS_Q4K, rows>(panel, a.in / block_size, blocks, target);
     } else {
       quantized_tile<HASS_Q8, rows>(panel, a.in / block_size, blocks, target);
     }

@@ -87,8 +87,8 @@ typedef struct hass_cpu_quantize_args {
  * LINEAR_SILU_MUL: out counts gate and up together (2F), y is [rows, F], residual NULL. */
 typedef struct hass_cpu_linear_args {
   int64_t rows, in, out;
-  int32_t weight_dtype;     /* HASS_F32, HASS_F16, HASS_BF16, HASS_Q4, HASS_Q8 */
-  int32_t activation_block; /* 0; 16 or 32 with packed weights */
+  int32_t weight_dtype;     /* HASS_F32, HASS_F16, HASS_BF16, HASS_Q4, HASS_Q8, HASS_Q4K, HASS_F8 */
+  int32_t activation_block; /* 0; 16 or 32 with Q4, Q8, Q4K */
   const void *weight;       /* as hass_cpu_pack wrote it */
   const void *quantized;    /* of the QUANTIZE stage; used if activation_block is not 0 */
   const float *x;           /* used if activation_block is 0 */

@@ -10,6 +10,10 @@ namespace {
 
 constexpr std::uint16_t half_nan = 0x7e00;
 
+// Of a block in a file.
+constexpr std::int64_t q4k_file_bytes = 144;
+constexpr std::int64_t f8_file_bytes = 4 + f8_inputs;
+
 struct Block {
   std::uint16_t scale, minimum;
   std::uint8_t values[block_size];  // q; of Q8 in two's complement
@@ -127,6 +131,39 @@ void write_block(std::int32_t dtype, std::int64_t index, std::int64_t output, co
   }
 }
 
+// The six-bit scale and minimum of 32 inputs, of the eight pairs in the twelve bytes of a Q4_K block.
+void read_factors(const std::uint8_t *bytes, int j, std::uint8_t *factors) {
+  if (j < 4) {
+    factors[0] = bytes[j] & 63;
+    factors[1] = bytes[j + 4] & 63;
+  } else {
+    factors[0] = static_cast<std::uint8_t>((bytes[j + 4] & 15) | bytes[j - 4] >> 6 << 4);
+    factors[1] = static_cast<std::uint8_t>(bytes[j + 4] >> 4 | bytes[j] >> 6 << 4);
+  }
+}
+
+// Blocks of 256: d, dmin, the factors of eight times 32 inputs, of which two neighbours share 32 bytes of nibbles.
+void pack_q4k_row(std::int64_t in, const std::uint8_t *row, std::int64_t output, std::uint8_t *panel) {
+  for (std::int64_t b = 0; b < in / q4k_inputs; ++b, row += q4k_file_bytes, panel += q4k_bytes) {
+    const std::uint16_t minimum = read_half(row + 2) ^ 0x8000u;
+    std::memcpy(panel + 2 * output, row, 2);
+    std::memcpy(panel + q4k_minima_offset + 2 * output, &minimum, 2);
+    for (int j = 0; j < q4k_inputs / block_size; ++j) {
+      read_factors(row + 4, j, panel + q4k_factors_offset + j / 2 * vector_bytes + 4 * output + j % 2 * 2);
+      std::uint8_t values[block_size];
+      for (int i = 0; i < block_size; ++i) values[i] = row[16 + j / 2 * 32 + i] >> j % 2 * 4 & 15;
+      write_nibbles(values, output, panel + q4k_integers_offset + j * 4 * vector_bytes);
+    }
+  }
+}
+
+void pack_f8_row(std::int64_t in, const std::uint8_t *row, std::int64_t output, std::uint8_t *panel) {
+  for (std::int64_t b = 0; b < in / f8_inputs; ++b, row += f8_file_bytes, panel += f8_bytes) {
+    std::memcpy(panel + 4 * output, row, 4);
+    for (std::int64_t i = 0; i < f8_inputs; ++i) panel[f8_codes_offset + i * panel_width + output] = row[4 + i];
+  }
+}
+
 hass_status pack_quantized_row(std::int32_t dtype, std::int64_t in, hass_format format, const std::uint8_t *row,
                                std::int64_t output, std::uint8_t *panel) {
   for (std::int64_t b = 0; b < in / block_size; ++b) {
@@ -161,13 +198,15 @@ bool is_convertible(std::int32_t dtype, hass_format format) {
     case HASS_BF16: return format == HASS_FORMAT_BF16;
     case HASS_Q4: return is_float_format(format) || format == HASS_FORMAT_Q4_0 || format == HASS_FORMAT_Q4_1;
     case HASS_Q8: return is_float_format(format) || format == HASS_FORMAT_Q8_0;
+    case HASS_Q4K: return format == HASS_FORMAT_Q4_K;
+    case HASS_F8: return format == HASS_FORMAT_F8_128;
     default: return false;
   }
 }
 
 bool is_packable(std::int32_t dtype, std::int64_t in) {
   const bool is_float = dtype == HASS_F32 || dtype == HASS_F16 || dtype == HASS_BF16;
-  return in > 0 && (is_float || (is_quantized(dtype) && in % block_size == 0));
+  return in > 0 && (is_float || is_quantized(dtype) || dtype == HASS_F8) && in % inputs_of_block(dtype) == 0;
 }
 
 }  // namespace
@@ -189,6 +228,10 @@ size_t hass_cpu_format_row_bytes(hass_format format, int64_t in) {
     case HASS_FORMAT_Q4_0: return blocks * 18;
     case HASS_FORMAT_Q4_1: return blocks * 20;
     case HASS_FORMAT_Q8_0: return blocks * 34;
+    case HASS_FORMAT_Q4_K:
+      return in % hass::q4k_inputs == 0 ? static_cast<size_t>(in / hass::q4k_inputs * hass::q4k_file_bytes) : 0;
+    case HASS_FORMAT_F8_128:
+      return in % hass::f8_inputs == 0 ? static_cast<size_t>(in / hass::f8_inputs * hass::f8_file_bytes) : 0;
   }
   return 0;
 }
@@ -205,7 +248,11 @@ hass_status hass_cpu_pack(int32_t dtype, int64_t out, int64_t in, hass_format fo
     const auto *row = static_cast<const std::uint8_t *>(source) + static_cast<size_t>(r) * row_bytes;
     const std::int64_t output = first_row + r;
     auto *panel = static_cast<std::uint8_t *>(packed) + output / panel_width * panel_bytes(dtype, in);
-    if (!is_quantized(dtype)) {
+    if (dtype == HASS_Q4K) {
+      pack_q4k_row(in, row, output % panel_width, panel);
+    } else if (dtype == HASS_F8) {
+      pack_f8_row(in, row, output % panel_width, panel);
+    } else if (!is_quantized(dtype)) {
       pack_float_row(dtype, in, format, row, output % panel_width, panel);
     } else if (const hass_status status = pack_quantized_row(dtype, in, format, row, output % panel_width, panel)) {
       return status;

@@ -1,8 +1,6 @@
 // What stands around linears: QUANTIZE, EMBEDDING, and the choice of their kernels.
 #include "../cpu/layout.h"
-#include "fragments.h"
-#include "functions.h"
-#include "launchers.h"
+#include "linear_tiles.h"
 
 namespace hass::cuda {
 namespace {
@@ -51,21 +49,25 @@ template <int dtype> __global__ void __launch_bounds__(threads, 12) embedding(Pa
   const std::int64_t row = blockIdx.x, i = std::int64_t(blockIdx.y) * threads + threadIdx.x;
   if (row >= *p.live_rows || i >= a.in) return;
   const std::int64_t token = a.tokens[row];
-  const int output = static_cast<int>(token % tile_outputs), inner = static_cast<int>(i % unit_inputs(dtype));
+  const int output = static_cast<int>(token % tile_outputs), inner = static_cast<int>(i % piece_inputs(dtype));
   const unsigned char *const unit = static_cast<const unsigned char *>(a.weight) +
                                     token / tile_outputs * tile_bytes(dtype, a.in) +
                                     i / unit_inputs(dtype) * unit_bytes(dtype);
-  const unsigned char *const lane = unit + lane_of(output, inner) * lane_bytes(dtype);
-  const int place = place_of(output, inner);
+  const int piece = static_cast<int>(i % unit_inputs(dtype)) / piece_inputs(dtype), place = place_of(output, inner);
+  const unsigned char *const lane = unit + piece * piece_bytes(dtype) + lane_of(output, inner) * lane_bytes(dtype);
   float value;
   if constexpr (is_packed(dtype)) {
-    const auto *const scales = reinterpret_cast<const std::uint16_t *>(unit + scales_offset(dtype)) + output;
+    const float scale = scale_of<dtype>(unit, piece, output);
     if constexpr (dtype == HASS_Q8) {
-      value = float_of_half(scales[0]) * static_cast<float>(static_cast<std::int8_t>(lane[place]));
+      value = scale * static_cast<float>(static_cast<std::int8_t>(lane[place]));
     } else {
       const int q = place < 8 ? lane[place] & 15 : lane[place - 8] >> 4;
-      value = float_of_half(scales[0]) * static_cast<float>(q) + float_of_half(scales[tile_outputs]);
+      value = scale * static_cast<float>(q) + minimum_of<dtype>(unit, piece, output);
     }
+  } else if constexpr (dtype == HASS_F8) {
+    const std::int64_t other = output / 8 - i / unit_inputs(dtype) % 2;  // units from here to the one with the scale
+    const auto *const scales = reinterpret_cast<const float *>(unit + other * unit_bytes(dtype) + scales_offset(dtype));
+    value = scales[output % 8] * float_of_f8(lane[place]);
   } else {
     value = read_element<dtype>(lane, place);
   }
@@ -95,6 +97,8 @@ void launch_embedding(const Launch &to, const hass_cpu_embedding_args &a) {
     case HASS_F16: return launch_embedding_of<HASS_F16>(to, a);
     case HASS_BF16: return launch_embedding_of<HASS_BF16>(to, a);
     case HASS_Q4: return launch_embedding_of<HASS_Q4>(to, a);
+    case HASS_Q4K: return launch_embedding_of<HASS_Q4K>(to, a);
+    case HASS_F8: return launch_embedding_of<HASS_F8>(to, a);
     default: return launch_embedding_of<HASS_Q8>(to, a);
   }
 }

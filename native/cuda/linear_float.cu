@@ -10,7 +10,7 @@ constexpr int chunk_inputs = 64;
 constexpr int mma_inputs = 16;
 constexpr int activation_parts = 3;
 
-template <int dtype> constexpr int weight_parts = dtype == HASS_BF16 ? 1 : dtype == HASS_F16 ? 2 : 3;
+template <int dtype> constexpr int weight_parts = dtype == HASS_BF16 || dtype == HASS_F8 ? 1 : dtype == HASS_F16 ? 2 : 3;
 template <int dtype> constexpr int chunk_units = chunk_inputs / unit_inputs(dtype);
 template <int dtype> constexpr int warp_stage_bytes = chunk_units<dtype> * unit_bytes(dtype);
 
@@ -22,7 +22,7 @@ template <int tiles> constexpr int part_bytes = 8 * tiles * part_row_bytes;
 template <int dtype, int tiles>
 constexpr int stage_bytes = linear_warps * warp_stage_bytes<dtype> + 8 * tiles * raw_row_bytes;
 // As many as fit into the 99 KiB that a block may have on every architecture.
-template <int dtype, int tiles> constexpr int stages = tiles < 8 ? 4 : unit_bytes(dtype) > 512 ? 2 : 3;
+template <int dtype, int tiles> constexpr int stages = tiles < 8 ? 4 : warp_stage_bytes<dtype> > 2048 ? 2 : 3;
 
 // The upper and the lower half of a word are bfloat16s of neighbouring inputs, the first one below.
 __device__ __forceinline__ std::uint32_t pair_of(float first, float second) {
@@ -83,11 +83,13 @@ __device__ __forceinline__ void split_activations(const unsigned char *raw, unsi
   }
 }
 
-// Weights of sixteen inputs: words of mma's first operand, for each part. `half` tells the sixteen of a packed unit.
+// Weights of sixteen inputs, number `step` of a unit: words of mma's first operand, for each part.
 template <int dtype>
-__device__ __forceinline__ void load_fragment(const unsigned char *unit, int half, int lane,
+__device__ __forceinline__ void load_fragment(const unsigned char *unit, int step, int lane,
                                               std::uint32_t (&a)[weight_parts<dtype>][4]) {
-  const unsigned char *const own = unit + lane * lane_bytes(dtype);
+  constexpr int steps = piece_inputs(dtype) / mma_inputs;
+  const int piece = step / steps, half = step % steps;
+  const unsigned char *const own = unit + piece * piece_bytes(dtype) + lane * lane_bytes(dtype);
   if constexpr (dtype == HASS_BF16) {
     const uint4 words = *reinterpret_cast<const uint4 *>(own);
     a[0][0] = words.x, a[0][2] = words.y, a[0][1] = words.z, a[0][3] = words.w;
@@ -104,19 +106,22 @@ __device__ __forceinline__ void load_fragment(const unsigned char *unit, int hal
       for (int i = 0; i < 8; ++i) {
         w[i] = float_of_half(static_cast<std::uint16_t>(i % 2 == 0 ? pairs[i / 2] & 0xffffu : pairs[i / 2] >> 16));
       }
+    } else if constexpr (dtype == HASS_F8) {
+      const uint2 words = *reinterpret_cast<const uint2 *>(own);
+#pragma unroll
+      for (int i = 0; i < 8; ++i) w[i] = float_of_f8((i < 4 ? words.x : words.y) >> i % 4 * 8 & 0xffu);
     } else {
-      const unsigned char *const scales = unit + scales_offset(dtype) + lane / 4 * 2;
 #pragma unroll
       for (int o = 0; o < 2; ++o) {
-        const float d = float_of_half(*reinterpret_cast<const std::uint16_t *>(scales + 16 * o));
+        const float d = scale_of<dtype>(unit, piece, lane / 4 + 8 * o);
         std::uint32_t word = *reinterpret_cast<const std::uint32_t *>(own + 4 * o + (dtype == HASS_Q8 ? 8 * half : 0));
-        if (dtype == HASS_Q4) word >>= 4 * half;
+        if (has_nibbles(dtype)) word >>= 4 * half;
 #pragma unroll
         for (int i = 0; i < 4; ++i) {
           const auto byte = static_cast<std::uint8_t>(word >> 8 * i);
-          const int q = dtype == HASS_Q4 ? byte & 15 : static_cast<std::int8_t>(byte);
+          const int q = has_nibbles(dtype) ? byte & 15 : static_cast<std::int8_t>(byte);
           float value = d * static_cast<float>(q);
-          if (dtype == HASS_Q4) value = value + float_of_half(*reinterpret_cast<const std::uint16_t *>(scales + 32 + 16 * o));
+          if (has_nibbles(dtype)) value = value + minimum_of<dtype>(unit, piece, lane / 4 + 8 * o);
           w[4 * o + i] = value;
         }
       }
@@ -159,7 +164,9 @@ template <int dtype, int tiles> __global__ void __launch_bounds__(linear_threads
     commit_copies();  // of nothing past the end, so that the number of groups tells the chunk
   };
 
-  float totals[tiles][4] = {};
+  // Of F8: a block's codes are summed before their scale comes, so that no weight is rounded.
+  float totals[tiles][4] = {}, block_sums[tiles][4] = {}, first_scale = 0.0f;
+  float (&sums)[tiles][4] = dtype == HASS_F8 ? block_sums : totals;
   for (int chunk = 0; chunk < num_stages - 1; ++chunk) load_chunk(chunk);
   for (std::int64_t chunk = 0; chunk < chunks; ++chunk) {
     wait_for_copies<num_stages - 2>();
@@ -182,14 +189,30 @@ template <int dtype, int tiles> __global__ void __launch_bounds__(linear_threads
         std::uint32_t upper[4], lower[4];
         load_matrices(upper, row + at.lane / 16 * part_bytes<tiles>);
         load_matrices(lower, row + 2 * part_bytes<tiles>);
-        multiply_bfloats(totals[t], a[0], lower[0], lower[1]);
-        if constexpr (weight_parts<dtype> > 2) multiply_bfloats(totals[t], a[2], upper[0], upper[1]);
+        multiply_bfloats(sums[t], a[0], lower[0], lower[1]);
+        if constexpr (weight_parts<dtype> > 2) multiply_bfloats(sums[t], a[2], upper[0], upper[1]);
         if constexpr (weight_parts<dtype> > 1) {
-          multiply_bfloats(totals[t], a[1], upper[2], upper[3]);
-          multiply_bfloats(totals[t], a[1], upper[0], upper[1]);
+          multiply_bfloats(sums[t], a[1], upper[2], upper[3]);
+          multiply_bfloats(sums[t], a[1], upper[0], upper[1]);
         }
-        multiply_bfloats(totals[t], a[0], upper[2], upper[3]);
-        multiply_bfloats(totals[t], a[0], upper[0], upper[1]);
+        multiply_bfloats(sums[t], a[0], upper[2], upper[3]);
+        multiply_bfloats(sums[t], a[0], upper[0], upper[1]);
+      }
+    }
+    if constexpr (dtype == HASS_F8) {
+      // A block is two chunks, and each brings the scale of one of the lane's outputs.
+      const float scale = reinterpret_cast<const float *>(weights + scales_offset(dtype))[at.lane / 4];
+      if (chunk % 2 == 0) {
+        first_scale = scale;
+      } else {
+#pragma unroll
+        for (int t = 0; t < tiles; ++t) {
+#pragma unroll
+          for (int w = 0; w < 4; ++w) {
+            totals[t][w] = totals[t][w] + (w / 2 == 0 ? first_scale : scale) * sums[t][w];
+            sums[t][w] = 0.0f;
+          }
+        }
       }
     }
   }
@@ -219,6 +242,8 @@ void launch_float_linear(const Launch &to, const hass_cpu_linear_args &a) {
     case HASS_F16: return launch_dtype<HASS_F16>(to, a);
     case HASS_BF16: return launch_dtype<HASS_BF16>(to, a);
     case HASS_Q4: return launch_dtype<HASS_Q4>(to, a);
+    case HASS_Q4K: return launch_dtype<HASS_Q4K>(to, a);
+    case HASS_F8: return launch_dtype<HASS_F8>(to, a);
     default: return launch_dtype<HASS_Q8>(to, a);
   }
 }

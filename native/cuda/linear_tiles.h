@@ -35,6 +35,26 @@ struct LinearPlace {
         first_output(std::int64_t(blockIdx.y) * linear_outputs + warp * tile_outputs) {}
 };
 
+// What packed integers of output o (0 ... 15) are multiplied with in a piece of a unit. Exact: of Q4K the product of
+// eleven digits and six.
+template <int dtype> __device__ __forceinline__ float scale_of(const unsigned char *unit, int piece, int o) {
+  const unsigned char *const scales = unit + scales_offset(dtype);
+  const float d = float_of_half(reinterpret_cast<const std::uint16_t *>(scales)[o]);
+  return dtype == HASS_Q4K ? d * static_cast<float>(scales[64 + 16 * piece + o]) : d;
+}
+
+// What is added to the products, not of Q8.
+template <int dtype> __device__ __forceinline__ float minimum_of(const unsigned char *unit, int piece, int o) {
+  const unsigned char *const scales = unit + scales_offset(dtype);
+  const float m = float_of_half(reinterpret_cast<const std::uint16_t *>(scales + 32)[o]);
+  return dtype == HASS_Q4K ? m * static_cast<float>(scales[96 + 16 * piece + o]) : m;
+}
+
+// A float8 e4m3.
+__device__ __forceinline__ float float_of_f8(std::uint32_t code) {
+  return float_of_half(half_of_f8(static_cast<std::uint8_t>(code))) * 256.0f;
+}
+
 // 16 bytes pieces of one warp's units [first, first + count) of its tile, lanes side by side. A warp beyond the last
 // tile has no weights, and copies nothing.
 __device__ __forceinline__ void load_units(const unsigned char *tile, int bytes_of_unit, std::int64_t first, int count,

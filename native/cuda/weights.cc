@@ -27,7 +27,11 @@ class PackedRows {
     const std::int64_t units = num_units(dtype_, in_);
     for (std::int64_t unit = 0; unit < units; ++unit, tile += unit_bytes(dtype_)) {
       if (is_packed(dtype_)) {
-        move_block(packed_block(dtype_, panel, unit), row % panel_width, output, tile);
+        for (int piece = 0, pieces = unit_pieces(dtype_); piece < pieces; ++piece) {
+          move_block(packed_block(dtype_, panel, unit * pieces + piece), row % panel_width, output, piece, tile);
+        }
+      } else if (dtype_ == HASS_F8) {
+        move_f8(panel + unit / 2 * f8_bytes, row % panel_width, static_cast<int>(unit % 2), output, tile);
       } else {
         move_floats(panel, row % panel_width, unit * unit_inputs(dtype_), output, tile);
       }
@@ -44,12 +48,26 @@ class PackedRows {
     }
   }
 
-  void move_block(const PackedBlock &block, std::int64_t from, int output, unsigned char *unit) const {
-    std::memcpy(unit + scales_offset(dtype_) + 2 * output, block.scales + from, 2);
-    if (block.minima) std::memcpy(unit + scales_offset(dtype_) + 32 + 2 * output, block.minima + from, 2);
+  // The first or the second half of a block.
+  void move_f8(const unsigned char *block, std::int64_t from, int half, int output, unsigned char *unit) const {
+    for (int i = 0; i < unit_inputs(HASS_F8); ++i) {
+      unit[i / 16 * piece_bytes(HASS_F8) + lane_of(output, i % 16) * lane_bytes(HASS_F8) + place_of(output, i % 16)] =
+          block[f8_codes_offset + (half * unit_inputs(HASS_F8) + i) * panel_width + from];
+    }
+    if (half == output / 8) std::memcpy(unit + scales_offset(HASS_F8) + 4 * (output % 8), block + 4 * from, 4);
+  }
+
+  void move_block(const PackedBlock &block, std::int64_t from, int output, int piece, unsigned char *unit) const {
+    unsigned char *const scales = unit + scales_offset(dtype_);
+    std::memcpy(scales + 2 * output, block.scales + from, 2);
+    if (block.minima) std::memcpy(scales + 32 + 2 * output, block.minima + from, 2);
+    if (block.factors) {
+      scales[64 + 16 * piece + output] = block.factors[4 * from];
+      scales[96 + 16 * piece + output] = block.factors[4 * from + 1];
+    }
     for (int i = 0; i < 32; ++i) {
       const int integer = packed_integer(block, from, i), place = place_of(output, i);
-      unsigned char *lane = unit + lane_of(output, i) * lane_bytes(dtype_);
+      unsigned char *lane = unit + piece * piece_bytes(dtype_) + lane_of(output, i) * lane_bytes(dtype_);
       if (dtype_ == HASS_Q8) {
         lane[place] = static_cast<unsigned char>(integer);
       } else if (place < 8) {

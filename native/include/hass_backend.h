@@ -83,6 +83,8 @@ typedef enum hass_format {
   HASS_FORMAT_Q4_0 = 3,
   HASS_FORMAT_Q4_1 = 4,
   HASS_FORMAT_Q8_0 = 5,
+  HASS_FORMAT_Q4_K = 6,
+  HASS_FORMAT_F8_128 = 7, /* blocks of 128: a float32 scale, then 128 e4m3 codes */
 } hass_format;
 
 typedef struct hass_backend {

@@ -36,20 +36,22 @@ enum hass_dtype {
   HASS_BF16 = 2,
   HASS_I32 = 3,
   HASS_U32 = 4,
-  /* Packed weight layouts, [out, in] only; in is a multiple of 32. See NUMERICS.md. */
-  HASS_Q4 = 16, /* 4-bit affine, blocks of 32: w = d * q + m, d and m float16 */
-  HASS_Q8 = 17, /* 8-bit symmetric, blocks of 32: w = d * q, d float16 */
+  /* Packed weight layouts, [out, in] only; in is a multiple of the block. See NUMERICS.md. */
+  HASS_Q4 = 16,  /* 4-bit affine, blocks of 32: w = d * q + m, d and m float16 */
+  HASS_Q8 = 17,  /* 8-bit symmetric, blocks of 32: w = d * q, d float16 */
+  HASS_Q4K = 18, /* as Q4, d and m a float16 of 256 inputs times a 6-bit integer of 32 */
+  HASS_F8 = 19,  /* float8 e4m3, blocks of 128: w = s * code, s float32 */
 };
 
 /* R rows, L selected rows, E in, O out, H heads, G kv heads, D head size, V vocabulary, S cache slots, B sequences.
- * x, y are F32 unless said otherwise. "weights": F32, F16, BF16, Q4, Q8. */
+ * x, y are F32 unless said otherwise. "weights": F32, F16, BF16, Q4, Q8, Q4K, F8. */
 enum hass_opcode {
   /* y[R,E], tokens[R] U32, table[V,E] weights. A token >= V fails the run. */
   HASS_OP_EMBEDDING = 1,
   /* y[R,N*D], x[R,N*D], weight[D] F32. Attributes: eps. Normalises each group of D (N = 1: the whole row). */
   HASS_OP_RMS_NORM = 2,
   /* y[R,O], x[R,E], weight[O,E] weights, bias[O] F32 or none, residual[R,O] or none (may not be y).
-   * Attributes: activation block (0: float32 activations, also for packed weights; 16 or 32: int8 with one scale per block). */
+   * Attributes: activation block (0: float32 activations, also for packed weights; 16 or 32: int8 with one scale per block, F8 apart). */
   HASS_OP_LINEAR = 3,
   /* y[R,F] = silu(gate[R,F]) * up[R,F] */
   HASS_OP_SILU_MUL = 4,

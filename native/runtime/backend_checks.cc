@@ -16,7 +16,7 @@ void check_plain_range(const hass_buffer_facts &buffer, std::uint64_t offset, st
 
 void check_weight_shape(std::int32_t dtype, std::int32_t rows, std::int32_t columns) {
   const bool is_weight_dtype =
-      dtype == HASS_F32 || dtype == HASS_F16 || dtype == HASS_BF16 || dtype == HASS_Q4 || dtype == HASS_Q8;
+      dtype == HASS_F32 || dtype == HASS_F16 || dtype == HASS_BF16 || (dtype >= HASS_Q4 && dtype <= HASS_F8);
   const bool is_sound = is_weight_dtype && rows > 0 && columns > 0;
   if (is_sound && static_cast<std::uint64_t>(rows) * static_cast<std::uint64_t>(columns) > HASS_MAX_BYTES / 8) {
     fail(HASS_STATUS_TOO_LARGE, "A weight [%d, %d] has more bytes than can be addressed.", rows, columns);

@@ -16,12 +16,12 @@ enum class Access : std::uint8_t {
   state,   // a cache
 };
 
-enum DtypeMask : std::uint8_t { f32 = 1, f16 = 2, bf16 = 4, i32 = 8, u32 = 16, q4 = 32, q8 = 64 };
-constexpr std::uint8_t elements = f32 | f16 | bf16 | i32 | u32;
-constexpr std::uint8_t weights = f32 | f16 | bf16 | q4 | q8;
-constexpr std::uint8_t caches = f32 | f16 | bf16;
+enum DtypeMask : std::uint16_t { f32 = 1, f16 = 2, bf16 = 4, i32 = 8, u32 = 16, q4 = 32, q8 = 64, q4k = 128, f8 = 256 };
+constexpr std::uint16_t elements = f32 | f16 | bf16 | i32 | u32;
+constexpr std::uint16_t weights = f32 | f16 | bf16 | q4 | q8 | q4k | f8;
+constexpr std::uint16_t caches = f32 | f16 | bf16;
 
-std::uint8_t mask_of(std::int32_t dtype) {
+std::uint16_t mask_of(std::int32_t dtype) {
   switch (dtype) {
     case HASS_F32: return f32;
     case HASS_F16: return f16;
@@ -29,13 +29,15 @@ std::uint8_t mask_of(std::int32_t dtype) {
     case HASS_I32: return i32;
     case HASS_U32: return u32;
     case HASS_Q4: return q4;
-    default: return q8;
+    case HASS_Q8: return q8;
+    case HASS_Q4K: return q4k;
+    default: return f8;
   }
 }
 
 struct OperandRule {
   Access access;
-  std::uint8_t dtypes;
+  std::uint16_t dtypes;
   const char *shape;  // a letter for each extent; equal letters are equal extents
   bool is_optional = false;
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "../cpu/layout.h"
 #include "failure.h"
 #include "training_stages.h"
 
@@ -320,8 +321,6 @@ class Stages {
   void *const context_;
 };
 
-bool is_packed(std::int32_t dtype) { return dtype == HASS_Q4 || dtype == HASS_Q8; }
-
 // The operand that holds the weight of a linear, HASS_NONE for other operations.
 std::int32_t linear_weight(const Operation &operation) {
   switch (operation.opcode) {
@@ -343,7 +342,7 @@ std::int32_t activation_block(const OperationView &view) {
   const std::int32_t weight = linear_weight(view.operation);
   if (weight == HASS_NONE) return 0;
   const std::int32_t tensor = view.operation.operands[weight];
-  return is_packed(view.program.tensors[static_cast<std::size_t>(tensor)].dtype) ? view.operation.attributes[0] : 0;
+  return is_quantized(view.program.tensors[static_cast<std::size_t>(tensor)].dtype) ? view.operation.attributes[0] : 0;
 }
 
 std::uint64_t quantized_bytes(const OperationView &view) {

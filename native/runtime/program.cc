@@ -39,7 +39,7 @@ class Reader {
   std::size_t at_ = 0;
 };
 
-bool is_dtype(std::int32_t dtype) { return element_bytes(dtype) != 0 || dtype == HASS_Q4 || dtype == HASS_Q8; }
+bool is_dtype(std::int32_t dtype) { return element_bytes(dtype) != 0 || (dtype >= HASS_Q4 && dtype <= HASS_F8); }
 
 [[noreturn]] void fail_tensor(std::int32_t tensor, hass_status status, const char *what) {
   hass_error error = make_error(status, "Tensor %d %s.", tensor, what);

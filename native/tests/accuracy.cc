@@ -24,11 +24,10 @@ std::vector<float> unpack(const Kernels &kernels, std::int32_t dtype, std::int64
   return values;
 }
 
-void check_linear(const Kernels &kernels, Random &random, Report &report) {
-  const std::int32_t block = random.pick({0, 16, 32});
-  const std::int32_t dtype = block != 0 ? random.pick({HASS_Q4, HASS_Q8})
-                                        : random.pick({HASS_F32, HASS_F16, HASS_BF16, HASS_Q4, HASS_Q8});
-  const std::int64_t rows = random.integer(1, 9), in = 32 * random.integer(1, 20), out = random.integer(1, 70);
+void check_linear(const Kernels &kernels, Random &random, Report &report, std::int32_t dtype) {
+  const bool takes_integers = dtype == HASS_Q4 || dtype == HASS_Q8 || dtype == HASS_Q4K;
+  const std::int32_t block = takes_integers ? random.pick({0, 16, 32}) : 0;
+  const std::int64_t rows = random.integer(1, 9), in = test::inputs_of(random, dtype, 640), out = random.integer(1, 70);
   const Aligned weight = test::random_weight(random, dtype, out, in, 0);
   const std::vector<float> w = unpack(kernels, dtype, out, in, weight.get());
   const std::vector<float> x = random.floats(rows * in), bias = random.floats(out), residual = random.floats(rows * out);
@@ -65,8 +64,8 @@ void check_linear(const Kernels &kernels, Random &random, Report &report) {
 
 // A NaN or an infinity makes its row NaN, and no other.
 void check_poison(const Kernels &kernels, Random &random, Report &report) {
-  const std::int32_t block = random.pick({16, 32}), dtype = random.pick({HASS_Q4, HASS_Q8});
-  const std::int64_t rows = random.integer(2, 9), in = 32 * random.integer(1, 5), out = random.integer(1, 40);
+  const std::int32_t block = random.pick({16, 32}), dtype = random.pick({HASS_Q4, HASS_Q8, HASS_Q4K});
+  const std::int64_t rows = random.integer(2, 9), in = test::inputs_of(random, dtype, 512), out = random.integer(1, 40);
   const Aligned weight = test::random_weight(random, dtype, out, in, 0);
   std::vector<float> x = random.floats(rows * in), y(static_cast<std::size_t>(rows * out));
   const std::int64_t poisoned = random.integer(0, rows - 1);
@@ -272,7 +271,9 @@ int main() {
     const Kernels &kernels = *hass_cpu_select(names[i]);
     Random random(3);
     for (int round = 0; round < 40; ++round) {
-      check_linear(kernels, random, report);
+      for (const std::int32_t dtype : {HASS_F32, HASS_F16, HASS_BF16, HASS_Q4, HASS_Q8, HASS_Q4K, HASS_F8}) {
+        check_linear(kernels, random, report, dtype);
+      }
       check_poison(kernels, random, report);
       check_norm_and_silu(kernels, random, report);
       check_log_softmax(kernels, random, report);

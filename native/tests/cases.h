@@ -18,4 +18,7 @@ std::vector<Case> make_cases(Random &random, double hostility);
 
 Aligned random_weight(Random &random, std::int32_t dtype, std::int64_t out, std::int64_t in, double hostility);
 
+// A multiple of the dtype's block, up to `most` or one block beyond.
+std::int64_t inputs_of(Random &random, std::int32_t dtype, std::int64_t most);
+
 }  // namespace test

@@ -9,6 +9,8 @@ Aligned random_weight(Random &random, std::int32_t dtype, std::int64_t out, std:
                              : dtype == HASS_F16  ? HASS_FORMAT_F16
                              : dtype == HASS_BF16 ? HASS_FORMAT_BF16
                              : dtype == HASS_Q4   ? HASS_FORMAT_Q4_1
+                             : dtype == HASS_Q4K  ? HASS_FORMAT_Q4_K
+                             : dtype == HASS_F8   ? HASS_FORMAT_F8_128
                                                   : HASS_FORMAT_Q8_0;
   Bytes source(hass_cpu_format_row_bytes(format, in) * static_cast<std::size_t>(out));
   // Random bytes are every nibble, integer and exponent; the exponents of 16-bit floats are then kept in bounds.
@@ -23,15 +25,28 @@ Aligned random_weight(Random &random, std::int32_t dtype, std::int64_t out, std:
     std::memcpy(source.data(), values.data(), source.size());
   } else if (dtype == HASS_F16 || dtype == HASS_BF16) {
     for (std::size_t i = 0; i < source.size(); i += 2) tame(i);
+  } else if (dtype == HASS_F8) {
+    for (std::size_t i = 0; i < source.size(); i += 132) {
+      const float scale = random.chance(hostility) ? random.hostile() : std::fabs(random.normal()) / 64;
+      std::memcpy(source.data() + i, &scale, sizeof scale);
+      for (std::size_t j = i + 4; j < i + 132; ++j) {
+        if ((source[j] & 0x7f) == 0x7f && !random.chance(hostility)) source[j] ^= 1;
+      }
+    }
   } else {
-    const std::size_t block = dtype == HASS_Q4 ? 20 : 34;
+    const std::size_t block = dtype == HASS_Q4 ? 20 : dtype == HASS_Q8 ? 34 : 144;
     for (std::size_t i = 0; i < source.size(); i += block) {
       tame(i);
-      if (dtype == HASS_Q4) tame(i + 2);
+      if (dtype != HASS_Q8) tame(i + 2);
     }
   }
   if (hass_cpu_pack(dtype, out, in, format, 0, out, source.data(), packed.get()) != HASS_STATUS_OK) std::abort();
   return packed;
+}
+
+std::int64_t inputs_of(Random &random, std::int32_t dtype, std::int64_t most) {
+  const std::int64_t block = dtype == HASS_Q4K ? 256 : dtype == HASS_F8 ? 128 : 32;
+  return block * random.integer(1, (most + block - 1) / block);
 }
 
 namespace {
@@ -47,9 +62,9 @@ LinearInputs linear_inputs(Random &random, double hostility, std::int32_t block,
   LinearInputs i;
   i.rows = random.integer(1, 33);
   i.block = block;
-  i.dtype = block != 0 ? random.pick({HASS_Q4, HASS_Q8}) : random.pick({HASS_F32, HASS_F16, HASS_BF16, HASS_Q4, HASS_Q8});
-  const bool is_packed = i.dtype == HASS_Q4 || i.dtype == HASS_Q8;
-  i.in = is_packed ? 32 * random.integer(1, 9) : random.integer(1, 300);
+  i.dtype = block != 0 ? random.pick({HASS_Q4, HASS_Q8, HASS_Q4K})
+                         : random.pick({HASS_F32, HASS_F16, HASS_BF16, HASS_Q4, HASS_Q8, HASS_Q4K, HASS_F8});
+  i.in = i.dtype >= HASS_Q4 ? inputs_of(random, i.dtype, i.dtype == HASS_Q4K ? 600 : 288) : random.integer(1, 300);
   i.out = random.integer(1, 90);
   i.x_stride = i.in + random.integer(0, 3);
   i.residual_stride = i.out + random.integer(0, 3);
@@ -124,8 +139,8 @@ void add_linear_cases(Random &random, double hostility, std::vector<Case> &cases
     }
   }
 
-  const std::int32_t dtype = random.pick({HASS_F32, HASS_F16, HASS_BF16, HASS_Q4, HASS_Q8});
-  const std::int64_t in = 32 * random.integer(1, 5), out = random.integer(1, 40), count = random.integer(1, 9);
+  const std::int32_t dtype = random.pick({HASS_F32, HASS_F16, HASS_BF16, HASS_Q4, HASS_Q8, HASS_Q4K, HASS_F8});
+  const std::int64_t in = inputs_of(random, dtype, dtype < HASS_Q4K ? 160 : 512), out = random.integer(1, 40), count = random.integer(1, 9);
   const auto weight = std::make_shared<Aligned>(random_weight(random, dtype, out, in, hostility));
   std::vector<std::uint32_t> tokens;
   for (std::int64_t r = 0; r < count; ++r) tokens.push_back(static_cast<std::uint32_t>(random.integer(0, out - 1)));

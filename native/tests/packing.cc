@@ -17,6 +17,15 @@ double value_of_half(std::uint16_t half) {
   return half & 0x8000 ? -magnitude : magnitude;
 }
 
+// Float8 e4m3: sign, 4 bits of exponent with bias 7, 3 of fraction; no infinities, all ones is NaN.
+double value_of_f8(std::uint8_t code) {
+  const int exponent = code >> 3 & 15, mantissa = code & 7;
+  const double magnitude = exponent == 15 && mantissa == 7 ? NAN
+                           : exponent == 0                 ? std::ldexp(mantissa, -9)
+                                                           : std::ldexp(8 + mantissa, exponent - 10);
+  return code & 0x80 ? -magnitude : magnitude;
+}
+
 std::uint16_t half_at(const Bytes &bytes, std::size_t at) {
   return static_cast<std::uint16_t>(bytes[at] | bytes[at + 1] << 8);
 }
@@ -42,6 +51,20 @@ double value_in_file(hass_format format, const Bytes &row, std::size_t i) {
       return value_of_half(half_at(row, block * 20)) * nibble(block * 20 + 4) + value_of_half(half_at(row, block * 20 + 2));
     case HASS_FORMAT_Q8_0:
       return value_of_half(half_at(row, block * 34)) * static_cast<std::int8_t>(row[block * 34 + 2 + j]);
+    case HASS_FORMAT_Q4_K: {
+      const std::size_t at = i / 256 * 144, group = i % 256 / 32;
+      // Low bits of scale and minimum are in bytes of their own, the upper two of the later four beside the earlier's.
+      const auto bits = [&](std::size_t byte, int shift, int count) { return row[at + 4 + byte] >> shift & ((1 << count) - 1); };
+      const int scale = group < 4 ? bits(group, 0, 6) : bits(group + 4, 0, 4) + 16 * bits(group - 4, 6, 2);
+      const int minimum = group < 4 ? bits(group + 4, 0, 6) : bits(group + 4, 4, 4) + 16 * bits(group, 6, 2);
+      const int q = row[at + 16 + group / 2 * 32 + j] >> (group % 2 == 0 ? 0 : 4) & 15;
+      return value_of_half(half_at(row, at)) * scale * q - value_of_half(half_at(row, at + 2)) * minimum;
+    }
+    case HASS_FORMAT_F8_128: {
+      float scale;
+      std::memcpy(&scale, row.data() + i / 128 * 132, sizeof scale);
+      return double(scale) * value_of_f8(row[i / 128 * 132 + 4 + i % 128]);
+    }
   }
   return NAN;
 }
@@ -59,7 +82,7 @@ std::vector<float> unpack(const hass_cpu_kernels &kernels, std::int32_t dtype, s
 // tolerance: in steps of the block's grid for floats that are quantized, else 0.
 void check_format(const hass_cpu_kernels &kernels, Random &random, Report &report, std::int32_t dtype,
                   hass_format format) {
-  const std::int64_t out = random.integer(1, 20), in = 32 * random.integer(1, 4);
+  const std::int64_t out = random.integer(1, 20), in = test::inputs_of(random, dtype, dtype < HASS_Q4K ? 128 : 512);
   const auto row_bytes = static_cast<std::ptrdiff_t>(hass_cpu_format_row_bytes(format, in));
   Bytes file(static_cast<std::size_t>(out * row_bytes));
   for (std::size_t i = 0; i < file.size(); ++i) {
@@ -78,11 +101,18 @@ void check_format(const hass_cpu_kernels &kernels, Random &random, Report &repor
     }
   }
   const auto block_bytes = static_cast<std::size_t>(format == HASS_FORMAT_Q4_0   ? 18
-                                                    : format == HASS_FORMAT_Q4_1 ? 20
-                                                                                 : 34);
+                                                    : format == HASS_FORMAT_Q4_1   ? 20
+                                                    : format == HASS_FORMAT_Q4_K   ? 144
+                                                    : format == HASS_FORMAT_F8_128 ? 132
+                                                                                   : 34);
   for (std::size_t i = 0; !is_float && i < file.size(); i += block_bytes) {
+    if (format == HASS_FORMAT_F8_128) {
+      const float scale = random.normal();
+      std::memcpy(file.data() + i, &scale, sizeof scale);
+      continue;
+    }
     file[i + 1] = static_cast<std::uint8_t>((file[i + 1] & 0x83) | random.integer(0, 12) << 2);
-    if (format == HASS_FORMAT_Q4_1) file[i + 3] = static_cast<std::uint8_t>((file[i + 3] & 0x83) | 0x30);
+    if (format == HASS_FORMAT_Q4_1 || format == HASS_FORMAT_Q4_K) file[i + 3] = static_cast<std::uint8_t>((file[i + 3] & 0x83) | 0x30);
   }
   const Aligned packed(hass_cpu_packed_bytes(dtype, out, in));
   // In two ranges, the second first, from an odd address.
@@ -190,6 +220,39 @@ void check_halves(const hass_cpu_kernels &kernels, Report &report) {
   }
 }
 
+// Every code, as a table's numbers and as a linear sees them: in each of a block's places.
+void check_f8_codes(const hass_cpu_kernels &kernels, Report &report) {
+  const std::int64_t out = 256, in = 128;
+  Bytes file(static_cast<std::size_t>(out * 132));
+  const float scale = 0.75f;
+  for (std::size_t o = 0; o < 256; ++o) {
+    std::memcpy(file.data() + o * 132, &scale, sizeof scale);
+    for (std::size_t i = 0; i < 128; ++i) file[o * 132 + 4 + i] = static_cast<std::uint8_t>(o ^ i);
+  }
+  const Aligned packed(hass_cpu_packed_bytes(HASS_F8, out, in));
+  report.check(hass_cpu_pack(HASS_F8, out, in, HASS_FORMAT_F8_128, 0, out, file.data(), packed.get()) == HASS_STATUS_OK,
+               "pack float8");
+  const std::vector<float> values = unpack(kernels, HASS_F8, out, in, packed.get());
+  // Row i is one at input i: the weights of that input, and a NaN wherever its output has a code that is none.
+  std::vector<float> x(static_cast<std::size_t>(in * in)), y(static_cast<std::size_t>(in * out));
+  for (std::int64_t i = 0; i < in; ++i) x[static_cast<std::size_t>(i * in + i)] = 1;
+  hass_cpu_linear_args args = {};
+  args.rows = in, args.in = in, args.out = out, args.weight_dtype = HASS_F8, args.weight = packed.get();
+  args.x = x.data(), args.x_stride = in, args.y = y.data(), args.y_stride = out;
+  test::execute(kernels, HASS_CPU_LINEAR, &args, test::whole);
+  for (std::size_t o = 0; o < 256; ++o) {
+    // Codes o ^ 0 ... o ^ 127 are all with o's upper bit, so every output has its NaN.
+    for (std::size_t i = 0; i < 128; ++i) {
+      const double expected = double(scale) * value_of_f8(static_cast<std::uint8_t>(o ^ i));
+      const float actual = values[o * 128 + i];
+      const bool is_same = std::isnan(expected) ? std::isnan(actual)
+                                                : actual == expected && std::signbit(actual) == std::signbit(expected);
+      report.check(is_same, "float8 code " + std::to_string(o ^ i));
+      report.check(std::isnan(y[i * 256 + o]), "a NaN among float8 codes");
+    }
+  }
+}
+
 }  // namespace
 
 int main() {
@@ -210,8 +273,11 @@ int main() {
       check_format(kernels, random, report, HASS_Q4, HASS_FORMAT_Q4_0);
       check_format(kernels, random, report, HASS_Q4, HASS_FORMAT_Q4_1);
       check_format(kernels, random, report, HASS_Q8, HASS_FORMAT_Q8_0);
+      check_format(kernels, random, report, HASS_Q4K, HASS_FORMAT_Q4_K);
+      check_format(kernels, random, report, HASS_F8, HASS_FORMAT_F8_128);
     }
     check_halves(kernels, report);
+    check_f8_codes(kernels, report);
   }
   return report.finish("packing");
 }

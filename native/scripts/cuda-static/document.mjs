@@ -37,7 +37,7 @@ ${measured ?? '    npm run bench:gpu -- --record docs/results/cuda-measured.json
 ## Registers, shared memory, occupancy
 
 Shared memory of the largest launch among the models below; blocks and warps that a multiprocessor holds then.
-\`<dtype, …>\`: 0 F32, 1 F16, 2 BF16, 16 Q4, 17 Q8; the last number of a linear is its tiles of 8 rows.
+\`<dtype, …>\`: 0 F32, 1 F16, 2 BF16, 16 Q4, 17 Q8, 18 Q4K, 19 F8; the last number of a linear is its tiles of 8 rows.
 
 ${formatKernels(kernels, launches, architectures)}
 

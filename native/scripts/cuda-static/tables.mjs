@@ -6,11 +6,11 @@ const context = 1024
 const buckets = [1, 2, 4, 8, 16, 32, 64]
 /** Stages that the models' passes lack. */
 const otherStages = [
-  ...[0, 1, 2, 16, 17].flatMap((dtype) => [
+  ...[0, 1, 2, 16, 17, 18, 19].flatMap((dtype) => [
     `embedding ${dtype} 8 4096`,
     ...[8, 16, 32, 64].map((rows) => `linear ${dtype} 0 ${rows} 4096 4096`),
   ]),
-  ...[16, 17].flatMap((dtype) => [8, 16, 32, 64].map((rows) => `linear ${dtype} 16 ${rows} 4096 4096`)),
+  ...[16, 17, 18].flatMap((dtype) => [8, 16, 32, 64].map((rows) => `linear ${dtype} 16 ${rows} 4096 4096`)),
   ...[0, 1].map((dtype) => `attention ${dtype} 8 64 8 128 ${context}`),
   'quantize 16 8 4096',
   ...['add', 'mul'].map((name) => `${name} 8 4096`),

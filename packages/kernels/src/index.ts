@@ -30,7 +30,7 @@ export { distillationLosses } from './operations/distillation.js'
 export type { Operation, ReferenceCall, ReverseContext, ReverseRule } from './operations/operation.js'
 export { type WeightFormat, weightFormats } from './packing/formats.js'
 export type { WeightSource } from './packing/prepare.js'
-export type { DeviceDType } from './program.js'
+export { type DeviceDType, packedColumns } from './program.js'
 export type { InputData } from './program-inputs.js'
 export { type OutputHandle, Program, type RunOptions, type RunOutputs } from './program-run.js'
 export {

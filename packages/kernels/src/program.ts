@@ -15,13 +15,17 @@ export const TensorKind = { ACTIVATION: 0, WEIGHT: 1, STATE: 2, INPUT: 3, OUTPUT
 export type TensorKindCode = (typeof TensorKind)[keyof typeof TensorKind]
 
 /** Element types and packed layouts of program tensors; `HASS_<name>` in the header. */
-export const DTypeCode = { F32: 0, F16: 1, BF16: 2, I32: 3, U32: 4, Q4: 16, Q8: 17 } as const
+export const DTypeCode = { F32: 0, F16: 1, BF16: 2, I32: 3, U32: 4, Q4: 16, Q8: 17, Q4K: 18, F8: 19 } as const
 
 /**
- * Element type of a tensor on a device. `Q4` is 4-bit affine and `Q8` 8-bit symmetric, in blocks of 32 along a row,
- * for weights of two dimensions only.
+ * Element type of a tensor on a device. Packed ones are for weights of two dimensions only, in blocks along a row: `Q4`
+ * is 4-bit affine and `Q8` 8-bit symmetric, in blocks of 32; `Q4K` is Q4 with scales and minima that are 6-bit multiples
+ * of two numbers for each 256; `F8` is float8 e4m3 with a float32 scale for each 128.
  */
 export type DeviceDType = keyof typeof DTypeCode
+
+/** Columns of one block of each packed dtype: those of a weight are a multiple. */
+export const packedColumns: Partial<Readonly<Record<DeviceDType, number>>> = { Q4: 32, Q8: 32, Q4K: 256, F8: 128 }
 
 /** Operation codes; `HASS_OP_<name>` in the header. */
 export const Opcode = {

@@ -2,8 +2,8 @@ import { checkNumber, checkOptionKeys } from '@hass-engine/core'
 import { GraphError } from '../errors.js'
 import * as ops from '../operations/index.js'
 import { checkOperation, inferOutputs, type Operation } from '../operations/operation.js'
-import type { Bindings } from '../operations/signature.js'
-import { type DeviceDType, TensorKind, type TensorKindCode } from '../program.js'
+import { type Bindings, integerDTypes } from '../operations/signature.js'
+import { type DeviceDType, packedColumns, TensorKind, type TensorKindCode } from '../program.js'
 import type { AlignedContext, Dimension, Extent, GraphTensor, TreeContext } from './graph-tensor.js'
 
 /** One recorded operation; operands in the order of its signature, outputs first. */
@@ -117,7 +117,7 @@ export class Graph {
     return this.#declare(name, dtype, this.#extents(name, shape), TensorKind.INPUT)
   }
 
-  /** Declares a tensor that stays as it was uploaded; `Q4` and `Q8` are `[out, in]`, `in` a multiple of 32. */
+  /** Declares a tensor that stays as it was uploaded; packed dtypes are `[out, in]`, `in` a multiple of `packedColumns`. */
   weight(name: string, dtype: DeviceDType, shape: readonly number[]): GraphTensor {
     return this.#declare(name, dtype, this.#extents(name, shape), TensorKind.WEIGHT)
   }
@@ -156,8 +156,7 @@ export class Graph {
     checkOptionKeys(options, ['bias', 'residual'], 'linear')
     // A state is a parameter that training changes, kept row by row: no kernel's layout survives an update.
     if (weight.kind === TensorKind.STATE) return this.#one(ops.plainLinear, [x, weight, options.bias, options.residual])
-    const isPacked = weight.dtype === 'Q4' || weight.dtype === 'Q8'
-    const activationBlock = isPacked ? this.activationBlock : 0
+    const activationBlock = integerDTypes.includes(weight.dtype) ? this.activationBlock : 0
     return this.#one(ops.linear, [x, weight, options.bias, options.residual], { activationBlock })
   }
 
@@ -432,10 +431,10 @@ export class Graph {
     if (shape.length < 1 || shape.length > 4) {
       throw new GraphError(`"${name}" has ${shape.length} extents, expected 1 to 4.`, { name, shape })
     }
-    const isPacked = dtype === 'Q4' || dtype === 'Q8'
-    if (isPacked && (kind !== TensorKind.WEIGHT || shape.length !== 2 || shape[1]! % 32 !== 0)) {
+    const block = packedColumns[dtype]
+    if (block && (kind !== TensorKind.WEIGHT || shape.length !== 2 || shape[1]! % block !== 0)) {
       throw new GraphError(
-        `"${name}" is [${shape}] ${dtype}, expected a weight [out, in] with a multiple of 32 columns.`,
+        `"${name}" is [${shape}] ${dtype}, expected a weight [out, in] with a multiple of ${block} columns.`,
         { name, shape, dtype },
       )
     }

@@ -1,4 +1,4 @@
-import type { DeviceDType } from '../program.js'
+import { type DeviceDType, packedColumns } from '../program.js'
 
 /** What an operation does with an operand. `update` reads and writes a state. */
 type Access = 'write' | 'read' | 'update'
@@ -32,7 +32,9 @@ export interface TensorShape {
 /** Extents bound to the letters of a signature. */
 export type Bindings = ReadonlyMap<string, number>
 
-export const weightDTypes = ['F32', 'F16', 'BF16', 'Q4', 'Q8'] as const
+export const weightDTypes = ['F32', 'F16', 'BF16', 'Q4', 'Q8', 'Q4K', 'F8'] as const
+/** Packed as integers, which int8 activations can be multiplied with. */
+export const integerDTypes: readonly DeviceDType[] = ['Q4', 'Q8', 'Q4K']
 export const cacheDTypes = ['F32', 'F16', 'BF16'] as const
 export const anyDType = ['F32', 'F16', 'BF16', 'I32', 'U32'] as const
 
@@ -129,12 +131,11 @@ export function unify(
       continue
     }
     const isRightKind = role.access !== 'update' || tensor.isState
-    const isPacked = tensor.dtype === 'Q4' || tensor.dtype === 'Q8'
     const fits =
       isRightKind &&
       role.dtypes.includes(tensor.dtype) &&
       tensor.shape.length === role.shape.length &&
-      (!isPacked || tensor.shape.at(-1)! % 32 === 0)
+      tensor.shape.at(-1)! % (packedColumns[tensor.dtype] ?? 1) === 0
     if (!fits) return misfit(index)
   }
   // Single letters of all operands come first: products are then solved with what they bound.
@@ -162,8 +163,8 @@ function describeRole(role: OperandRole, bindings: Bindings, describeExtent: (ex
     const value = evaluate(pattern, bindings)
     return value === undefined ? pattern : describeExtent(value)
   })
-  const packed = role.dtypes.some((dtype) => dtype === 'Q4' || dtype === 'Q8')
-  const note = packed ? ' (packed: columns a multiple of 32)' : ''
+  const blocks = role.dtypes.flatMap((dtype) => (packedColumns[dtype] ? [`${packedColumns[dtype]} of ${dtype}`] : []))
+  const note = blocks.length > 0 ? ` (columns a multiple of ${blocks.join(', ')})` : ''
   const kind = role.access === 'update' ? ' state' : ''
   return `[${extents.join(', ')}] ${role.dtypes.join(' or ')}${kind}${note}`
 }

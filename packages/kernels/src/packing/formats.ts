@@ -1,7 +1,10 @@
-import { bf16ToFloat, f16ToFloat } from '@hass-engine/core'
+import { bf16ToFloat, f16ToFloat, fp8ToFloat } from '@hass-engine/core'
 import type { DeviceDType } from '../program.js'
 
-/** Formats that weights come in: float elements, and blocks as GGUF files hold them. */
+/**
+ * Formats that weights come in: float elements, blocks as GGUF files hold them, and F8_128: blocks of 128 elements, a
+ * float32 scale and then as many e4m3 codes.
+ */
 export const weightFormats = [
   'F32',
   'F16',
@@ -14,6 +17,7 @@ export const weightFormats = [
   'Q4_K',
   'Q5_K',
   'Q6_K',
+  'F8_128',
 ] as const
 export type WeightFormat = (typeof weightFormats)[number]
 
@@ -121,6 +125,16 @@ const q6K: BlockFormat = {
   },
 }
 
+const f8Block: BlockFormat = {
+  elements: 128,
+  bytes: 132,
+  dtype: 'F8',
+  decode(view, at, target, to) {
+    const scale = view.getFloat32(at, true)
+    for (let i = 0; i < 128; i++) target[to + i] = scale * fp8ToFloat(view.getUint8(at + 4 + i))
+  },
+}
+
 export const blockFormats: Readonly<Record<WeightFormat, BlockFormat>> = {
   F32: float(4, 'F32', (view, at) => view.getFloat32(at, true)),
   F16: float(2, 'F16', f16At),
@@ -130,13 +144,14 @@ export const blockFormats: Readonly<Record<WeightFormat, BlockFormat>> = {
   Q5_0: simple(22, 'Q8', (view, at, i) => (nibble(view, at + 6, i) | fifthBit(view, at + 2, i)) - 16, false),
   Q5_1: simple(24, 'Q8', (view, at, i) => nibble(view, at + 8, i) | fifthBit(view, at + 4, i), true),
   Q8_0: simple(34, 'Q8', (view, at, i) => view.getInt8(at + 2 + i), false),
-  Q4_K: superBlock(144, 'Q4', (view, at, j, i) => subBlockNibble(view, at + 16, j, i)),
+  Q4_K: superBlock(144, 'Q4K', (view, at, j, i) => subBlockNibble(view, at + 16, j, i)),
   Q5_K: superBlock(
     176,
     'Q8',
     (view, at, j, i) => subBlockNibble(view, at + 48, j, i) | (((view.getUint8(at + 16 + i) >> j) & 1) << 4),
   ),
   Q6_K: q6K,
+  F8_128: f8Block,
 }
 
 /** Widens the blocks of a format to float32. */

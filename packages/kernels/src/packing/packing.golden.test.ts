@@ -106,8 +106,8 @@ describe.each(files)('%s', (file) => {
       const largest = values.reduce((max, value) => Math.max(max, Math.abs(value)), 0)
       expect(found.length).toBe(rows * columns)
       expect(weight.conversion).toEqual({ formats: [format], isExact: worst === 0, maxError: worst })
-      expect(weight.conversion.isExact).toBe(!['Q4_K', 'Q5_1', 'Q5_K', 'Q6_K'].includes(format))
-      // Half a step of eight bits; Q4_K only has its scales rounded.
+      expect(weight.conversion.isExact).toBe(!['Q5_1', 'Q5_K', 'Q6_K'].includes(format))
+      // Half a step of eight bits.
       expect(worst).toBeLessThan(largest / 200)
     },
   )

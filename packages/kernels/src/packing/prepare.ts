@@ -1,7 +1,7 @@
 import { type Awaitable, checkNumber, InvalidArgumentError } from '@hass-engine/core'
 import type { WeightConversion } from '../device-tensor.js'
 import { UnsupportedError } from '../errors.js'
-import type { DeviceDType } from '../program.js'
+import { type DeviceDType, packedColumns } from '../program.js'
 import { blockFormats, decodeBlocks, type WeightFormat, weightFormats } from './formats.js'
 import { type EncodedRows, encodeFloats, encodeQ8, repackQ4K, repackQ5 } from './quantize.js'
 
@@ -46,10 +46,15 @@ const direct: Partial<Record<DeviceDType, readonly WeightFormat[]>> = {
   BF16: ['BF16'],
   Q4: ['Q4_0', 'Q4_1'],
   Q8: ['Q8_0'],
+  Q4K: ['Q4_K'],
+  F8: ['F8_128'],
 }
 
-/** From the smallest to what holds all the others' values. */
-const widening: readonly DeviceDType[] = ['Q4', 'Q8', 'F16', 'F32']
+/** Dtypes that nothing is rounded to. */
+const unrounded: readonly DeviceDType[] = ['Q4K', 'F8']
+
+/** From the smallest to what holds all the others' values, which is also for those that are not named. */
+const widening: readonly DeviceDType[] = ['Q4K', 'Q4', 'Q8', 'F16', 'F32']
 
 /**
  * Checks sources that are to be one tensor, stacked along their first extent, and how they get there.
@@ -63,12 +68,19 @@ export function prepareWeights(sources: readonly WeightSource[], dtype?: DeviceD
   for (const source of sources) checkSource(source, first)
   const isMatrix = first.shape.length === 2
   const wanted = dtype ?? (isMatrix ? commonDType(sources) : 'F32')
-  if (!direct[wanted] || (!isMatrix && (wanted === 'Q4' || wanted === 'Q8'))) {
+  if (!direct[wanted] || (!isMatrix && packedColumns[wanted])) {
     throw new UnsupportedError(
       `Weights "${first.name}" of ${first.shape.length} extents cannot be kept as ${wanted}.`,
       {
         dtype: wanted,
       },
+    )
+  }
+  const other = unrounded.includes(wanted) && sources.find(({ format }) => !direct[wanted]!.includes(format))
+  if (other) {
+    throw new UnsupportedError(
+      `Weights "${other.name}" are ${other.format} and cannot be kept as ${wanted}, expected ${direct[wanted]!.join(' or ')}.`,
+      { tensor: other.name, format: other.format, dtype: wanted },
     )
   }
   const numRows = sources.reduce((total, { shape }) => total + shape[0]!, 0)
@@ -99,8 +111,7 @@ export function prepareWeights(sources: readonly WeightSource[], dtype?: DeviceD
 function commonDType(sources: readonly WeightSource[]): DeviceDType {
   const found = new Set(sources.map(({ format }) => blockFormats[format].dtype))
   if (found.size === 1) return [...found][0]!
-  const ranks = [...found].map((dtype) => (dtype === 'BF16' ? widening.length - 1 : widening.indexOf(dtype)))
-  return widening[Math.max(...ranks)]!
+  return [...found].every((dtype) => widening.includes(dtype)) ? widening.findLast((dtype) => found.has(dtype))! : 'F32'
 }
 
 function checkSource({ name, format, shape, data }: WeightSource, first: WeightSource): void {

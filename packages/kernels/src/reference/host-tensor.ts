@@ -3,13 +3,15 @@ import type { DeviceDType } from '../program.js'
 /** Elements of a tensor in JavaScript's memory. F32 is kept as float64 where a reference device is opened so. */
 export type HostData = Float32Array | Float64Array | Uint16Array | Int32Array | Uint32Array
 
-/** Packed weights, taken apart: one quant per element, one scale and one minimum per block of 32. */
+/** Packed weights, taken apart: one quant per element, one scale and one minimum per block. */
 export interface PackedData {
-  /** `[rows, columns]`, 0 to 15 for Q4, -128 to 127 for Q8. */
+  /** Columns of a block here: 32, 128 for F8. */
+  readonly blockColumns: number
+  /** `[rows, columns]`, 0 to 15 for Q4 and Q4K, -128 to 127 for Q8; of F8 the codes, as signed bytes. */
   readonly quants: Int8Array
-  /** `[rows, columns / 32]`, float16 values. */
+  /** `[rows, columns / blockColumns]`, of Q4 and Q8 float16 values. */
   readonly scales: Float32Array
-  /** `[rows, columns / 32]`, float16 values; zeros for Q8. */
+  /** `[rows, columns / blockColumns]`, of Q4 float16 values; zeros for Q8 and F8. */
   readonly minimums: Float32Array
 }
 

@@ -1,6 +1,6 @@
 import { type Arithmetic, createScratch, roundToInteger } from './arithmetic.js'
 import { floatsOf, type HostTensor } from './host-tensor.js'
-import { blockSize, widenRow } from './widen.js'
+import { blockSize, widenCodes, widenRow } from './widen.js'
 
 /** `y = x weightᵀ + bias`, `y` `[rows, out]` float32; see native/NUMERICS.md, "Quantized linear". */
 export interface LinearCall {
@@ -33,20 +33,30 @@ export function runLinear(call: LinearCall): void {
   }
 }
 
-/** Inputs ascending, one accumulator a row: the order does not depend on the rows. */
+/**
+ * Inputs ascending, one accumulator a row: the order does not depend on the rows. Of F8, whose scales
+ * come after the sum, one for each block.
+ */
 function sumFloats({ x, weight, y, arithmetic }: LinearCall): void {
   const { round } = arithmetic
   const [out, columns] = weight.shape as [number, number]
   const rows = x.shape[0]!
   const activations = floatsOf(x)
   const weights = createScratch(arithmetic, columns)
+  const codes = weight.dtype === 'F8' ? weight.packed! : undefined
+  const width = codes?.blockColumns ?? columns
   for (let o = 0; o < out; o++) {
-    widenRow(weight, o, weights, 0, arithmetic)
+    if (codes) widenCodes(codes, o * columns, weights, 0, columns)
+    else widenRow(weight, o, weights, 0, arithmetic)
     for (let row = 0; row < rows; row++) {
-      let sum = 0
+      let total = 0
       const base = row * columns
-      for (let i = 0; i < columns; i++) sum = round(sum + round(activations[base + i]! * weights[i]!))
-      y[row * out + o] = sum
+      for (let from = 0; from < columns; from += width) {
+        let sum = 0
+        for (let i = from; i < from + width; i++) sum = round(sum + round(activations[base + i]! * weights[i]!))
+        total = codes ? round(total + round(codes.scales[(o * columns + from) / width]! * sum)) : sum
+      }
+      y[row * out + o] = total
     }
   }
 }
@@ -90,7 +100,7 @@ function sumQuantized({ x, weight, activationBlock: block, y, arithmetic }: Line
   const rows = x.shape[0]!
   const { quants: activations, scales: activationScales, weightedSums } = quantizeRows(x, block, arithmetic)
   const { quants, scales, minimums } = weight.packed!
-  const isAffine = weight.dtype === 'Q4'
+  const isAffine = weight.dtype !== 'Q8'
   const blocks = columns / blockSize
   const halves = blockSize / block
   for (let o = 0; o < out; o++) {

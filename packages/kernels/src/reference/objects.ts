@@ -1,5 +1,6 @@
 import { f16ToFloat } from '@hass-engine/core'
-import { type DeviceDType, DTypeCode } from '../program.js'
+import { subBlockNibble, subBlockScales } from '../packing/formats.js'
+import { type DeviceDType, DTypeCode, packedColumns } from '../program.js'
 import type { Arithmetic } from './arithmetic.js'
 import { float64 } from './arithmetic.js'
 import type { HostData, PackedData } from './host-tensor.js'
@@ -44,15 +45,17 @@ export class ReferenceBuffer {
     this.dtype = matrix?.dtype
     this.rows = matrix?.rows ?? 0
     this.columns = matrix?.columns ?? 0
-    const isPacked = this.dtype === 'Q4' || this.dtype === 'Q8'
+    const isPacked = this.dtype !== undefined && packedColumns[this.dtype] !== undefined
     try {
       this.bytes = new Uint8Array(isPacked ? 0 : bytes)
       const elements = this.rows * this.columns
+      const blockColumns = this.dtype === 'F8' ? packedColumns.F8! : blockSize
       this.packed = isPacked
         ? {
+            blockColumns,
             quants: new Int8Array(elements),
-            scales: new Float32Array(elements / blockSize),
-            minimums: new Float32Array(elements / blockSize),
+            scales: new Float32Array(elements / blockColumns),
+            minimums: new Float32Array(elements / blockColumns),
           }
         : undefined
     } catch {
@@ -74,6 +77,8 @@ const formatRowBytes: Readonly<Record<string, (columns: number) => number>> = {
   Q4_0: (columns) => (columns / blockSize) * 18,
   Q4_1: (columns) => (columns / blockSize) * 20,
   Q8_0: (columns) => (columns / blockSize) * 34,
+  Q4_K: (columns) => (columns / 256) * 144,
+  F8_128: (columns) => (columns / 128) * 132,
 }
 
 /** Formats that each matrix dtype takes. */
@@ -83,6 +88,8 @@ const formatsOf: Partial<Record<DeviceDType, readonly string[]>> = {
   BF16: ['BF16'],
   Q4: ['Q4_0', 'Q4_1'],
   Q8: ['Q8_0'],
+  Q4K: ['Q4_K'],
+  F8: ['F8_128'],
 }
 
 /** Converts rows of file bytes into a matrix. */
@@ -106,8 +113,11 @@ export function writeRows(
   if (bytes.length !== expected) {
     throw backendError('INVALID_ARGUMENT', `${bytes.length} bytes, expected ${expected}`, { expected })
   }
-  if (packed) unpackBlocks(packed, format, (firstRow * columns) / blockSize, bytes)
-  else writeFloats(matrix, format, firstRow * columns, bytes)
+  const first = firstRow * columns
+  if (packed && dtype === 'Q4K') unpackQ4K(packed, first, bytes)
+  else if (packed && dtype === 'F8') unpackF8(packed, first, bytes)
+  else if (packed) unpackBlocks(packed, format, first / blockSize, bytes)
+  else writeFloats(matrix, format, first, bytes)
 }
 
 function writeFloats(matrix: ReferenceBuffer, format: string, first: number, bytes: Uint8Array): void {
@@ -149,6 +159,28 @@ function unpackBlocks(packed: PackedData, format: string, firstBlock: number, by
       packed.quants[first + i] = bytes[nibbles + i]! & 15
       packed.quants[first + i + 16] = bytes[nibbles + i]! >> 4
     }
+  }
+}
+
+/** d · scale and dmin · minimum are exact: eleven digits times six. */
+function unpackQ4K({ quants, scales, minimums }: PackedData, first: number, bytes: Uint8Array): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  for (let at = 0, to = first; at < bytes.length; at += 144) {
+    const [d, dmin] = [f16ToFloat(view.getUint16(at, true)), f16ToFloat(view.getUint16(at + 2, true))]
+    for (let j = 0; j < 8; j++, to += blockSize) {
+      const [scale, minimum] = subBlockScales(view, at + 4, j)
+      scales[to / blockSize] = d * scale
+      minimums[to / blockSize] = -dmin * minimum
+      for (let i = 0; i < blockSize; i++) quants[to + i] = subBlockNibble(view, at + 16, j, i)
+    }
+  }
+}
+
+function unpackF8({ quants, scales, blockColumns }: PackedData, first: number, bytes: Uint8Array): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  for (let at = 0, to = first; at < bytes.length; at += 4 + blockColumns, to += blockColumns) {
+    scales[to / blockColumns] = view.getFloat32(at, true)
+    for (let i = 0; i < blockColumns; i++) quants[to + i] = view.getInt8(at + 4 + i)
   }
 }
 

@@ -3,7 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type Addon, addonVersion, type DeviceRates } from '../addon/addon.js'
 import { operationByOpcode } from '../operations/index.js'
 import type { Operation } from '../operations/operation.js'
-import { type DeviceDType, DTypeCode } from '../program.js'
+import { type DeviceDType, DTypeCode, packedColumns } from '../program.js'
 import { float32, float64 } from './arithmetic.js'
 import { ReferenceBuffer, ReferenceDevice, writeRows } from './objects.js'
 import { ReferenceProgram } from './reference-program.js'
@@ -97,11 +97,11 @@ export function createReferenceAddon(options: ReferenceOptions): Addon {
     createWeight(handle, code, rows, columns) {
       const device = deviceOf(handle)
       const dtype = dtypeNames.get(code)
-      const isPacked = code >= DTypeCode.Q4
-      if (!dtype || (isPacked && columns % 32 !== 0)) {
+      const block = dtype && packedColumns[dtype]
+      if (!dtype || (block && columns % block !== 0)) {
         throw backendError('INVALID_ARGUMENT', `a weight [${rows}, ${columns}] cannot be of dtype ${code}`)
       }
-      const elementBytes = isPacked ? 1.25 : dtype === 'F32' ? device.floatBytes : 2
+      const elementBytes = block ? 1.25 : dtype === 'F32' ? device.floatBytes : 2
       return registry.add(new ReferenceBuffer(device, rows * columns * elementBytes, { dtype, rows, columns }))
     },
     bufferFacts(handle) {

@@ -1,8 +1,8 @@
-import { bf16ToFloat, f16ToFloat, floatToBf16, floatToF16 } from '@hass-engine/core'
+import { bf16ToFloat, f16ToFloat, floatToBf16, floatToF16, fp8ToFloat } from '@hass-engine/core'
 import type { Arithmetic } from './arithmetic.js'
-import { floatsOf, type HostTensor } from './host-tensor.js'
+import { floatsOf, type HostTensor, type PackedData } from './host-tensor.js'
 
-/** Elements that share a scale in packed weights. */
+/** Elements that share a scale in packed weights of integers. */
 export const blockSize = 32
 
 /** Widens elements of a float, F16 or BF16 tensor into `target`. */
@@ -27,7 +27,7 @@ export function narrowInto(target: HostTensor, at: number, source: Float32Array,
   for (let i = 0; i < count; i++) data[at + i] = narrow(source[from + i]!)
 }
 
-/** Widens row `row` of a matrix of any weight dtype: Q8 is d · q, Q4 d · q + m. */
+/** Widens row `row` of a matrix of any weight dtype: Q8 is d · q, Q4 and Q4K d · q + m, F8 scale · code. */
 export function widenRow(
   matrix: HostTensor,
   row: number,
@@ -41,12 +41,28 @@ export function widenRow(
     widenInto(matrix, row * columns, target, at, columns)
     return
   }
-  const { quants, scales, minimums } = packed
-  const isAffine = matrix.dtype === 'Q4'
+  const { quants, scales, minimums, blockColumns } = packed
   const base = row * columns
+  if (matrix.dtype === 'F8') {
+    widenCodes(packed, base, target, at, columns)
+    for (let i = 0; i < columns; i++) target[at + i] = target[at + i]! * scales[Math.floor((base + i) / blockColumns)]!
+    return
+  }
+  const isAffine = matrix.dtype !== 'Q8'
   for (let i = 0; i < columns; i++) {
-    const block = ((base + i) / blockSize) | 0
+    const block = Math.floor((base + i) / blockColumns)
     const product = round(scales[block]! * quants[base + i]!)
     target[at + i] = isAffine ? product + minimums[block]! : product
   }
+}
+
+/** The numbers of F8 codes, without their scales. */
+export function widenCodes(
+  { quants }: PackedData,
+  from: number,
+  target: Float32Array,
+  at: number,
+  count: number,
+): void {
+  for (let i = 0; i < count; i++) target[at + i] = fp8ToFloat(quants[from + i]! & 255)
 }

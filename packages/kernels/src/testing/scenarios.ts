@@ -1,13 +1,15 @@
 import type { Graph } from '../graph/graph.js'
 import type { GraphTensor } from '../graph/graph-tensor.js'
 import { matmul, rmsNormGradient, siluMulGradient } from '../operations/index.js'
+import { integerDTypes, weightDTypes } from '../operations/signature.js'
 import type { WeightFormat } from '../packing/formats.js'
 import { encodeFloats } from '../packing/quantize.js'
-import type { DeviceDType } from '../program.js'
+import { type DeviceDType, packedColumns } from '../program.js'
 import type { InputData } from '../program-inputs.js'
 import { ropeTable } from '../rope-table.js'
 import { attentionScenario } from './attention-scenario.js'
 import type { Random } from './random.js'
+import { randomBlocks } from './random-blocks.js'
 import { pickRows, type Scenario } from './scenario.js'
 
 /** Factor of the extents: beyond 1, an operation is worth several threads. */
@@ -58,7 +60,11 @@ function words(values: ArrayLike<number>) {
 
 /** A random matrix of a device dtype in that dtype's own format. */
 function randomWeight(random: Random, name: string, dtype: DeviceDType, shape: [number, number]) {
-  const { format, bytes } = encodeFloats(random.floats(shape[0] * shape[1]), dtype)
+  const elements = shape[0] * shape[1]
+  const isInBlocks = dtype === 'Q4K' || dtype === 'F8'
+  const { format, bytes } = isInBlocks
+    ? randomBlocks(random, dtype, elements)
+    : encodeFloats(random.floats(elements), dtype)
   return { name, format: format as WeightFormat, shape, data: bytes, dtype }
 }
 
@@ -70,7 +76,12 @@ function randomCache(random: Random, dtype: DeviceDType, slots: number, columns:
   return { dtype, shape: [slots, columns], data: random.elements(dtype, slots * columns) }
 }
 
-const weightDTypes: readonly DeviceDType[] = ['F32', 'F16', 'BF16', 'Q4', 'Q8']
+/** As many columns as this many times 32, or the next whole blocks. */
+function columnsOf(dtype: DeviceDType, count: number): number {
+  const block = packedColumns[dtype] ?? 32
+  return Math.ceil((32 * count) / block) * block
+}
+
 const cacheDTypes: readonly DeviceDType[] = ['F32', 'F16', 'BF16']
 
 function linearScenario(
@@ -82,12 +93,12 @@ function linearScenario(
 ): Scenario {
   const numRows = extents.numRows ?? random.integer(2, 19)
   const out = size * random.integer(1, 70) + 1
-  const columns = extents.columns ?? 32 * random.integer(1, 7)
+  const columns = extents.columns ?? columnsOf(dtype, random.integer(1, 7) * (dtype === 'Q4K' ? 3 : 1))
   const [hasBias, hasResidual] = [random.next() < 0.5, random.next() < 0.5]
-  const isPacked = dtype === 'Q4' || dtype === 'Q8'
+  const takesIntegers = integerDTypes.includes(dtype)
   return rowScenario({
-    name: `linear ${dtype} [${out}, ${columns}], activations ${isPacked ? activationBlock : 0}`,
-    isExact: isPacked && activationBlock > 0,
+    name: `linear ${dtype} [${out}, ${columns}], activations ${takesIntegers ? activationBlock : 0}`,
+    isExact: takesIntegers && activationBlock > 0,
     graph: { activationBlock },
     numRows,
     weights: { weight: randomWeight(random, 'weight', dtype, [out, columns]), bias: randomVector(random, 'bias', out) },
@@ -100,10 +111,10 @@ function linearScenario(
 
 function gateUpScenario(random: Random, dtype: DeviceDType, activationBlock: 0 | 16 | 32, size: Size = 1): Scenario {
   const numRows = random.integer(2, 11)
-  const [width, columns] = [size * random.integer(1, 40), 32 * random.integer(1, 5)]
+  const [width, columns] = [size * random.integer(1, 40), columnsOf(dtype, random.integer(1, 5))]
   return rowScenario({
     name: `gate and up ${dtype} [2 · ${width}, ${columns}], activations ${activationBlock}`,
-    isExact: activationBlock > 0,
+    isExact: integerDTypes.includes(dtype) && activationBlock > 0,
     graph: { activationBlock },
     numRows,
     weights: { weight: randomWeight(random, 'weight', dtype, [2 * width, columns]) },
@@ -120,7 +131,7 @@ function qkvScenario(random: Random, dtype: DeviceDType, activationBlock: 0 | 16
   const kvHeads = random.integer(1, 3)
   const heads = kvHeads * random.integer(1, 3)
   const headSize = 2 * random.integer(2, 17) * (size > 1 ? 4 : 1)
-  const columns = 32 * random.integer(1, 4)
+  const columns = columnsOf(dtype, random.integer(1, 4))
   const [slots, positions] = [24, 40]
   const out = (heads + 2 * kvHeads) * headSize
   const cacheDType = random.pick(cacheDTypes)
@@ -214,7 +225,7 @@ function elementwiseScenario(random: Random): Scenario {
 
 function embeddingScenario(random: Random, dtype: DeviceDType): Scenario {
   const numRows = random.integer(2, 9)
-  const [vocab, columns] = [random.integer(1, 40), 32 * random.integer(1, 4)]
+  const [vocab, columns] = [random.integer(1, 40), columnsOf(dtype, random.integer(1, 12))]
   return rowScenario({
     name: `embedding ${dtype} [${vocab}, ${columns}]`,
     numRows,
@@ -330,14 +341,16 @@ function trainingScenario(random: Random, size: Size = 1): Scenario {
 /** One round of scenarios over all operations and dtypes, with random shapes. */
 export function createScenarios(random: Random): Scenario[] {
   const blocks = [0, 16, 32] as const
-  const packed = ['Q4', 'Q8'] as const
+  const packed = ['Q4', 'Q8', 'Q4K'] as const
   return [
     ...weightDTypes.map((dtype) => linearScenario(random, dtype, 32)),
     ...packed.flatMap((dtype) => blocks.map((block) => linearScenario(random, dtype, block))),
     ...packed.map((dtype) => gateUpScenario(random, dtype, random.pick(blocks))),
     gateUpScenario(random, 'F32', 0),
+    gateUpScenario(random, 'F8', 0),
     ...packed.map((dtype) => qkvScenario(random, dtype, random.pick([16, 32] as const))),
     qkvScenario(random, 'F16', 0),
+    qkvScenario(random, 'F8', 0),
     normScenario(random),
     addNormScenario(random),
     elementwiseScenario(random),
@@ -357,6 +370,8 @@ export function createLargeScenarios(random: Random): Scenario[] {
     linearScenario(random, 'Q8', 16, 20),
     linearScenario(random, 'Q4', 0, 20),
     linearScenario(random, 'F32', 0, 20),
+    linearScenario(random, 'Q4K', 32, 20),
+    linearScenario(random, 'F8', 0, 20),
     gateUpScenario(random, 'Q4', 32, 20),
     qkvScenario(random, 'Q4', 32, 20),
     choiceScenario(random, 20),
@@ -377,6 +392,9 @@ export function createTiledScenarios(random: Random): Scenario[] {
     linearScenario(random, 'F32', 0, 1, { columns: 650 }),
     linearScenario(random, 'F16', 0, 1, { columns: 514, numRows: 33 }),
     linearScenario(random, 'Q4', 0, 1, { columns: 32 * 14 }),
+    linearScenario(random, 'Q4K', 16, 1, { columns: 256 * 5, numRows: 70 }),
+    linearScenario(random, 'Q4K', 0, 1, { columns: 256 * 2, numRows: 17 }),
+    linearScenario(random, 'F8', 0, 1, { columns: 128 * 7, numRows: 75 }),
     normScenario(random, 2100),
     choiceScenario(random, 4, 300),
     attentionScenario(random, { dtype: 'BF16', branches: 40 }),

@@ -1,4 +1,5 @@
-import { openModel, type TensorSource } from '@hass-engine/weights'
+import { createGraph } from '@hass-engine/kernels'
+import { attachFp8Scales, createMemoryTensor, openModel, type TensorSource } from '@hass-engine/weights'
 import { describe, expect, it } from 'vitest'
 import { goldenPath } from '../../../../test/support/golden.js'
 import { createDraftHead } from '../create-draft-head.js'
@@ -38,6 +39,44 @@ describe('uploadWeights', () => {
     })
     expect(precision.converted[0]!.maxError).toBeGreaterThan(0)
     for (const tensor of tensors.values()) tensor.dispose()
+  })
+
+  it('keeps FP8 weights as they are, and stacks them', async () => {
+    const [columns, gateRows, upRows] = [256, 130, 3]
+    const fp8 = (name: string, rows: number, scales: readonly number[]) => {
+      const codes = Uint8Array.from({ length: rows * columns }, (_, i) => (i * 37) & 0xff)
+      const shape = [Math.ceil(rows / 128), columns / 128]
+      return [
+        createMemoryTensor({ name, dtype: 'F8_E4M3', shape: [rows, columns], data: codes }),
+        createMemoryTensor({ name: `${name}_scale_inv`, dtype: 'F32', shape, data: Float32Array.from(scales) }),
+      ]
+    }
+    const gate = fp8('layers.0.mlp.gate_proj.weight', gateRows, [0.5, 3, 0.1, 7])
+    const sources = attachFp8Scales(named([...gate, ...fp8('layers.0.mlp.up_proj.weight', upRows, [0.3, 0.7])]))
+    const { tensors, precision } = await uploadWeights(device(), sources)
+    const weight = tensors.get('layers.0.mlp.gate_up_proj.weight')!
+    expect(weight).toMatchObject({ shape: [gateRows + upRows, columns], dtype: 'F8' })
+    expect(weight.bytes).toBeLessThan(1.2 * (gateRows + upRows) * columns)
+    expect(precision.isExact).toBe(true)
+
+    const g = createGraph('rows')
+    const tokens = g.input('tokens', 'U32', [g.dimension('rows', gateRows + upRows)])
+    g.output('y', g.embedding(tokens, g.weight('weight', 'F8', weight.shape)))
+    const program = device().compile(g, { bindings: { weight } })
+    const all = Uint32Array.from({ length: gateRows + upRows }, (_, row) => row)
+    const found = (await program.run({ inputs: { tokens: all } })).y!.readAll()
+    const parts = await Promise.all([...sources.values()].map((source) => source.readFloat32()))
+    expect([...found]).toEqual(parts.flatMap((part) => [...part]))
+    weight.dispose()
+  })
+
+  it('widens FP8 weights whose rows are no whole blocks', async () => {
+    const data = new Uint8Array(2 * 96).fill(0x38)
+    const scales = { name: 'layers.0.a_scale_inv', dtype: 'F32', shape: [1, 1], data: Float32Array.of(2) } as const
+    const codes = createMemoryTensor({ name: 'layers.0.a', dtype: 'F8_E4M3', shape: [2, 96], data })
+    const { tensors } = await uploadWeights(device(), attachFp8Scales(named([codes, createMemoryTensor(scales)])))
+    expect(tensors.get('layers.0.a')).toMatchObject({ dtype: 'F32' })
+    tensors.get('layers.0.a')!.dispose()
   })
 
   it('frees what it uploaded where a tensor cannot be read', async () => {

@@ -1,6 +1,7 @@
-import type { Device, DeviceDType, DeviceTensor, WeightFormat } from '@hass-engine/kernels'
-import { weightFormats } from '@hass-engine/kernels'
+import type { Device, DeviceDType, DeviceTensor, WeightSource } from '@hass-engine/kernels'
+import { packedColumns, weightFormats } from '@hass-engine/kernels'
 import type { TensorSource } from '@hass-engine/weights'
+import { fp8RowReader, isFp8Blocks } from './fp8-rows.js'
 
 /** A tensor that the device does not hold exactly as its file says. */
 export interface ConvertedTensor {
@@ -84,8 +85,7 @@ export async function uploadWeights(
 }
 
 function canKeepAs(dtype: DeviceDType, shape: readonly number[]): boolean {
-  const isPacked = dtype === 'Q4' || dtype === 'Q8'
-  return shape.length === 2 && (!isPacked || shape[1]! % 32 === 0)
+  return shape.length === 2 && shape[1]! % (packedColumns[dtype] ?? 1) === 0
 }
 
 /** How exactly tensors are held, by what was said when they were uploaded. */
@@ -107,16 +107,27 @@ class ReadMemory {
   }
 }
 
+/** What the device takes, rows as it asks for them. */
+interface WeightRows extends WeightSource {
+  readonly data: (firstRow: number, numRows: number) => Promise<Uint8Array>
+}
+
 /**
  * The tensor as the device takes it; formats that it does not know are read as numbers.
  *
  * @param memory what rows are read into, valid until the next are asked for. Defaults to memory for the whole tensor
  */
-export function weightSource(source: TensorSource, memory?: ReadMemory) {
+export function weightSource(source: TensorSource, memory?: ReadMemory): WeightRows {
+  const { name, shape } = source
+  if (isFp8Blocks(source)) {
+    const readCodes = memory && source.readRange ? rangeReader(source, memory) : rowReader(source, true)
+    return { name, format: 'F8_128', shape, data: fp8RowReader(source, readCodes) }
+  }
   const isKnown = !source.quantization || source.quantization.format === 'ggml'
   const format = isKnown ? weightFormats.find((known) => known === source.dtype) : undefined
-  const data = format && memory && source.readRange ? rangeReader(source, memory) : rowReader(source, format)
-  return { name: source.name, format: format ?? 'F32', shape: source.shape, data }
+  const data =
+    format && memory && source.readRange ? rangeReader(source, memory) : rowReader(source, format !== undefined)
+  return { name, format: format ?? 'F32', shape, data }
 }
 
 function rangeReader(source: TensorSource, memory: ReadMemory) {
@@ -129,10 +140,10 @@ function rangeReader(source: TensorSource, memory: ReadMemory) {
 }
 
 /** Reads the whole tensor when rows are first asked for: it is in memory for as long as it is being uploaded. */
-function rowReader(source: TensorSource, format: WeightFormat | undefined) {
+function rowReader(source: TensorSource, isAsStored: boolean) {
   let reading: Promise<Uint8Array> | undefined
   return async (firstRow: number, numRows: number) => {
-    reading ??= format ? source.read() : source.readFloat32().then(({ buffer }) => new Uint8Array(buffer))
+    reading ??= isAsStored ? source.read() : source.readFloat32().then(({ buffer }) => new Uint8Array(buffer))
     const bytes = await reading
     const rowBytes = bytes.byteLength / source.shape[0]!
     return bytes.subarray(firstRow * rowBytes, (firstRow + numRows) * rowBytes)
