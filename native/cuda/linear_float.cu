@@ -137,7 +137,7 @@ __device__ __forceinline__ void load_fragment(const unsigned char *unit, int ste
   }
 }
 
-// Registers: at most 160. Shared memory: at most 99 KiB, stages x stage_bytes and the parts of a chunk's activations.
+// Registers: at most 168. Shared memory: at most 99 KiB, stages x stage_bytes and the parts of a chunk's activations.
 template <int dtype, int tiles> __global__ void __launch_bounds__(linear_threads, 4) float_linear(Linear p) {
   constexpr int num_stages = stages<dtype, tiles>;
   LinearPlace at(p, 8 * tiles);

@@ -11,6 +11,7 @@ const otherStages = [
     ...[8, 16, 32, 64].map((rows) => `linear ${dtype} 0 ${rows} 4096 4096`),
   ]),
   ...[16, 17, 18].flatMap((dtype) => [8, 16, 32, 64].map((rows) => `linear ${dtype} 16 ${rows} 4096 4096`)),
+  ...[8, 16, 32, 64].map((rows) => `linear 18 32 ${rows} 4096 4096`),
   ...[0, 1].map((dtype) => `attention ${dtype} 8 64 8 128 ${context}`),
   'quantize 16 8 4096',
   ...['add', 'mul'].map((name) => `${name} 8 4096`),
